@@ -1,0 +1,1 @@
+"""mgjax: TensorFlow 1 models on JAX."""

@@ -1,0 +1,8 @@
+"""What TensorFlow's operations mean: one small function each, registered under the op's name.
+
+Importing this package imports every family and so fills the registry.
+"""
+
+from mgjax.ops.registry import REGISTRY, Lowering, Static, array_module, describe, is_known, lower, registered, table
+
+__all__ = ["REGISTRY", "Lowering", "Static", "array_module", "describe", "is_known", "lower", "registered", "table"]

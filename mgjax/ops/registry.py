@@ -1,0 +1,133 @@
+"""The registry of lowerings: what an operation means, as a function from arrays to arrays.
+
+A lowering's positional parameters are the op's inputs under the OpDef's names, its keyword-only parameters are the attrs
+that it needs, under their names. An input that the OpDef declares as a list (`number_attr`, `type_list_attr`) arrives as a list.
+Attrs arrive decoded: integers, floats, booleans, `str` for strings (`bytes` where they are not UTF-8), `mgjax.dtypes.DType` for
+types, tuples for shapes (None for an unknown rank) and lists, NumPy arrays for tensors, `FunctionName` for functions.
+It returns an array, or a tuple in the order of the OpDef's outputs, with a list in the place of an output that is a list.
+
+Arrays arrive as NumPy arrays where their value is known while tracing, else as JAX arrays. A lowering that works on either
+(see `array_module`) keeps NumPy in NumPy, so that shape arithmetic folds. Every lowering runs with JAX's 64-bit mode on: a
+result must be given TensorFlow's dtype explicitly wherever JAX would widen (`jnp.sum`, `jnp.arange`, `jnp.argmax`).
+
+**State.** An op that changes a variable declares it: `@lower("ApplyMomentum", updates=("var", "accum"))`. The parameters
+named in `updates` arrive as the variables' present values, and the lowering returns the new values, in the order of `updates`,
+*before* whatever other outputs the op has (a reference output that stands for the variable itself is not returned).
+`overwrites` is the same for an op that needs no earlier value: the parameter is None where the variable is uninitialized.
+`reads` names resource or reference inputs that are only read; they arrive as the variable's value.
+
+**Random numbers.** An op declared with `draws=True` takes the keyword `generator`, a uint32[6] array (key low, key high, then the
+128-bit counter, lowest word first), and returns its outputs followed by the generator after the draw.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+
+class Static:
+    """Annotation of an input whose value must be known while tracing; it arrives as a NumPy array (or a list of them)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lowering:
+    """An op's meaning and the traits by which other code knows it.
+
+    Attributes:
+        op: the op's name.
+        function: from arrays and attrs to arrays, as this module's docstring says.
+        parameters: names of the inputs, in order.
+        keywords: names of the attrs taken, or None where the function takes any (`**attrs`).
+        statics: the inputs that must be known while tracing.
+        reads, updates, overwrites: the inputs that are variables.
+        draws: whether it draws random numbers.
+        numpy: a function for operands that are all NumPy, or None where `function` serves for both.
+        host: whether it runs in Python between device programs, on NumPy values (strings, dynamic shapes, files).
+        effect: whether it acts on the world (prints, writes, asserts), so that it runs once even if nothing uses its results.
+    """
+
+    op: str
+    function: Callable[..., Any]
+    parameters: tuple[str, ...]
+    keywords: frozenset[str] | None
+    statics: frozenset[str]
+    reads: tuple[str, ...] = ()
+    updates: tuple[str, ...] = ()
+    overwrites: tuple[str, ...] = ()
+    draws: bool = False
+    numpy: Callable[..., Any] | None = None
+    host: bool = False
+    effect: bool = False
+
+    @property
+    def writes(self) -> tuple[str, ...]:
+        """All inputs that are variables which the op changes, in the order of the returned new values."""
+        return self.updates + self.overwrites
+
+
+REGISTRY: dict[str, Lowering] = {}
+
+
+def lower(*ops: str, numpy: Callable[..., Any] | None = None, **traits: Any) -> Callable[[Callable], Callable]:
+    """Registers the decorated function as the lowering of each of `ops`; see this module's docstring for its form.
+
+    Keyword arguments are the traits of `Lowering`. Registering an op again replaces its lowering.
+    """
+
+    def register(function: Callable) -> Callable:
+        for op in ops:
+            REGISTRY[op] = describe(op, function, numpy=numpy, **traits)
+        return function
+
+    return register
+
+
+def describe(op: str, function: Callable, **traits: Any) -> Lowering:
+    """The `Lowering` of a function, read from its signature."""
+    parameters, keywords, statics, takes_any = [], [], [], False
+    for name, parameter in inspect.signature(function).parameters.items():
+        if parameter.kind is parameter.VAR_KEYWORD:
+            takes_any = True
+        elif parameter.kind is parameter.KEYWORD_ONLY:
+            keywords.append(name)
+        else:
+            parameters.append(name)
+            if parameter.annotation is Static or str(parameter.annotation).split(".")[-1] == "Static":
+                statics.append(name)
+    return Lowering(op, function, tuple(parameters), None if takes_any else frozenset(keywords), frozenset(statics), **traits)
+
+
+def table(rows: Mapping[str, Callable | tuple[Callable, Callable | None]], *parameters: str, **traits: Any) -> None:
+    """Registers ops that are one function each.
+
+    Args:
+        rows: from op to function of the inputs, or to a pair (function, NumPy function) where constants are to fold.
+        parameters: the names of the ops' inputs, the same for all rows.
+    """
+    for op, row in rows.items():
+        function, numpy = row if isinstance(row, tuple) else (row, None)
+        REGISTRY[op] = Lowering(op, function, parameters, frozenset(), frozenset(), numpy=numpy, **traits)
+
+
+def array_module(*arrays: Any) -> Any:
+    """`numpy` if every array (lists are looked into) is a NumPy array or scalar, else `jax.numpy`."""
+    return np if all(is_known(x) for x in arrays) else jnp
+
+
+def is_known(array: Any) -> bool:
+    """Whether the value is known while tracing: NumPy, or a list of such."""
+    if isinstance(array, (list, tuple)):
+        return all(is_known(x) for x in array)
+    return not isinstance(array, jax.Array)
+
+
+def registered() -> Iterator[str]:
+    """The names of all ops that have a lowering."""
+    return iter(REGISTRY)
