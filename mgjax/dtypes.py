@@ -1,6 +1,6 @@
 """TensorFlow's data types, their numbers in the protocol buffers, and the NumPy types that hold them.
 
-Quantized types are held as the integers of the same width, strings as objects (`bytes`), resources and variants as objects.
+Quantized types are held as the integers of the same width; strings (as `bytes`), resources and variants as objects.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class DType:
     @property
     def itemsize(self) -> int:
         """Bytes of one element in a tensor's serialized form; 0 where elements have no fixed size."""
-        return 0 if self.numpy == object else self.numpy.itemsize
+        return 0 if self.numpy.kind == "O" else self.numpy.itemsize
 
     @property
     def is_floating(self) -> bool:
@@ -51,7 +51,7 @@ class DType:
 
     @property
     def is_numeric(self) -> bool:
-        return self.numpy != object
+        return self.numpy.kind != "O"
 
 
 def _of(name: str, number: int, numpy: object) -> DType:
@@ -83,16 +83,16 @@ uint32 = _of("uint32", 22, np.uint32)
 uint64 = _of("uint64", 23, np.uint64)
 
 ALL = (
-    float32, float64, int32, uint8, int16, int8, string, complex64, int64, bool_, qint8, quint8, qint32, bfloat16, qint16,
-    quint16, uint16, complex128, float16, resource, variant, uint32, uint64,
+    float32, float64, int32, uint8, int16, int8, string, complex64, int64, bool_, qint8, quint8, qint32, bfloat16,
+    qint16, quint16, uint16, complex128, float16, resource, variant, uint32, uint64,
 )  # fmt: skip
 BY_NAME = {dtype.name: dtype for dtype in ALL}
 BY_NUMBER = {dtype.number: dtype for dtype in ALL}
-_BY_NUMPY = {dtype.numpy: dtype for dtype in reversed(ALL) if not dtype.is_quantized and dtype.numpy != object}
+_BY_NUMPY = {dtype.numpy: dtype for dtype in reversed(ALL) if not dtype.is_quantized and dtype.is_numeric}
 
 
 def from_number(number: int) -> DType:
-    """The data type of a `DataType` value, reference types included. Raises `ValueError` for numbers that no type has."""
+    """The data type of a `DataType` value, reference types included. Raises `ValueError` for an unknown number."""
     try:
         return BY_NUMBER[number - 100 if number > 100 else number]
     except KeyError:

@@ -1,12 +1,12 @@
 """The errors of this package: few classes, each a different thing that the caller can do.
 
-Every class is also the Python built-in that a caller would expect. Errors that a graph raises while it runs (a label out of
-range, a failed `Assert`) are the subclasses of `OpError`, named and coded as TensorFlow's `tf.errors` are.
+Every class is also the Python built-in that a caller would expect. Errors that a graph raises while it runs (a label
+out of range, a failed `Assert`) are the subclasses of `OpError`, named and coded as TensorFlow's `tf.errors` are.
 """
 
 
 class ReadError(ValueError):
-    """Bytes that are not what they should be: a file of another kind, truncated or damaged. Names the file and the offset."""
+    """Bytes that are not what they should be: a file of another kind, truncated, damaged. Names file and offset."""
 
 
 class UnsupportedError(NotImplementedError):
@@ -18,7 +18,7 @@ class VerifyError(ValueError):
 
 
 class FeedError(ValueError):
-    """A feed of another dtype or shape than its tensor, a missing feed, or one that must be concrete and is a tracer."""
+    """A feed of another dtype or shape than its tensor, a missing feed, or a tracer where a value must be concrete."""
 
 
 class UnknownNameError(KeyError):

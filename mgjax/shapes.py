@@ -20,7 +20,7 @@ def is_compatible(shape: Shape, found: Sequence[int | None]) -> bool:
 
 
 def merge(a: Shape, b: Shape) -> Shape:
-    """What is known of a shape of which both `a` and `b` are true. Raises `ValueError` where they contradict each other."""
+    """What is known of a shape of which both `a` and `b` are true. Raises `ValueError` where they contradict."""
     if a is None or b is None:
         return b if a is None else a
     if not is_compatible(a, b):

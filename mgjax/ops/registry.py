@@ -101,7 +101,9 @@ def describe(op: str, function: Callable, **traits: Any) -> Lowering:
             parameters.append(name)
             if parameter.annotation is Static or str(parameter.annotation).split(".")[-1] == "Static":
                 statics.append(name)
-    return Lowering(op, function, tuple(parameters), None if takes_any else frozenset(keywords), frozenset(statics), **traits)
+    return Lowering(
+        op, function, tuple(parameters), None if takes_any else frozenset(keywords), frozenset(statics), **traits
+    )
 
 
 def table(rows: Mapping[str, Callable | tuple[Callable, Callable | None]], *parameters: str, **traits: Any) -> None:
