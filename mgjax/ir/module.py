@@ -25,7 +25,7 @@ from mgjax.shapes import Shape, describe
 
 @dataclass(frozen=True, slots=True)
 class TensorType:
-    """The type of a value: `float32[2,?]`; a reference to a variable's buffer is `ref float32[2,?]`; `?` is no dtype."""
+    """A value's type: `float32[2,?]`; a reference to a variable's buffer is `ref float32[2,?]`; `?` is no dtype."""
 
     dtype: DType | None
     shape: Shape = None
