@@ -3,6 +3,9 @@
 Importing this package imports every family and so fills the registry.
 """
 
+from mgjax.ops import (  # noqa: F401
+    random,
+)
 from mgjax.ops.registry import REGISTRY, Lowering, Static, array_module, describe, is_known, lower, registered, table
 
 __all__ = ["REGISTRY", "Lowering", "Static", "array_module", "describe", "is_known", "lower", "registered", "table"]
