@@ -4,7 +4,11 @@ Importing this package imports every family and so fills the registry.
 """
 
 from mgjax.ops import (  # noqa: F401
+    casting,
+    comparison,
+    elementwise,
     random,
+    special,
 )
 from mgjax.ops.registry import REGISTRY, Lowering, Static, array_module, describe, is_known, lower, registered, table
 
