@@ -1,0 +1,106 @@
+"""Activation functions, the addition of a bias, and their gradients."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from mgjax.ops.registry import lower, table
+
+# Written as selections so that NaN passes, and so that jax.grad gives at the corners what the gradient ops give.
+
+
+def relu(features):
+    return jnp.where(features <= 0, features.dtype.type(0), features)
+
+
+def relu6(features):
+    kind = features.dtype.type
+    return jnp.where(features <= 0, kind(0), jnp.where(features >= 6, kind(6), features))
+
+
+def elu(features):
+    # The inner selection keeps the derivative of the branch that is not taken finite.
+    return jnp.where(features < 0, jnp.expm1(jnp.where(features < 0, features, 0)), features)
+
+
+SELU_SCALE = 1.0507009873554804934
+SELU_SCALE_ALPHA = 1.7580993408473768599
+
+
+def selu(features):
+    below = SELU_SCALE_ALPHA * jnp.expm1(jnp.where(features < 0, features, 0))
+    return jnp.where(features < 0, below, SELU_SCALE * features)
+
+
+def softplus(features):
+    return jnp.logaddexp(features, features.dtype.type(0))
+
+
+def softsign(features):
+    return features / (1 + jnp.abs(features))
+
+
+table(
+    {"Relu": relu, "Relu6": relu6, "Elu": elu, "Selu": selu, "Softplus": softplus, "Softsign": softsign},
+    "features",
+)
+
+
+@lower("ReluGrad")
+def relu_grad(gradients, features):
+    return jnp.where(features > 0, gradients, gradients.dtype.type(0))
+
+
+@lower("Relu6Grad")
+def relu6_grad(gradients, features):
+    return jnp.where((features > 0) & (features < 6), gradients, gradients.dtype.type(0))
+
+
+@lower("EluGrad")
+def elu_grad(gradients, outputs):
+    return jnp.where(outputs < 0, (outputs + 1) * gradients, gradients)
+
+
+@lower("SeluGrad")
+def selu_grad(gradients, outputs):
+    return gradients * jnp.where(outputs < 0, outputs + SELU_SCALE_ALPHA, outputs.dtype.type(SELU_SCALE))
+
+
+@lower("SoftplusGrad")
+def softplus_grad(gradients, features):
+    return gradients * jax.nn.sigmoid(features)
+
+
+@lower("SoftsignGrad")
+def softsign_grad(gradients, features):
+    return gradients / jnp.square(1 + jnp.abs(features))
+
+
+@lower("LeakyRelu")
+def leaky_relu(features, *, alpha=0.2):
+    return jnp.where(features > 0, features, alpha * features)
+
+
+@lower("LeakyReluGrad")
+def leaky_relu_grad(gradients, features, *, alpha=0.2):
+    return jnp.where(features > 0, gradients, alpha * gradients)
+
+
+def _channel_axis(rank, data_format):
+    return 1 if data_format in ("NCHW", "NCDHW") else rank - 1
+
+
+@lower("BiasAdd", "BiasAddV1")
+def bias_add(value, bias, *, data_format="NHWC"):
+    """Adds `bias` along the last axis, or along axis 1 if `data_format` is NCHW, whatever the rank."""
+    return value + lax.expand_dims(bias, _other_axes(value.ndim, data_format))
+
+
+@lower("BiasAddGrad")
+def bias_add_grad(out_backprop, *, data_format="NHWC"):
+    return jnp.sum(out_backprop, _other_axes(out_backprop.ndim, data_format), dtype=out_backprop.dtype)
+
+
+def _other_axes(rank, data_format):
+    return tuple(int(axis) for axis in np.delete(np.arange(rank), _channel_axis(rank, data_format)))

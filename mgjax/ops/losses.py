@@ -1,0 +1,56 @@
+"""Softmax and the losses made from it."""
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from mgjax.ops.registry import lower, table
+
+
+def softmax(logits):
+    return jax.nn.softmax(logits, axis=-1)
+
+
+def log_softmax(logits):
+    return jax.nn.log_softmax(logits, axis=-1)
+
+
+table({"Softmax": softmax, "LogSoftmax": log_softmax}, "logits")
+
+
+@lower("SoftmaxCrossEntropyWithLogits")
+def softmax_cross_entropy_with_logits(features, labels):
+    """Loss `[batch]` and backprop `[batch, class]`; the operands are broadcast to each other.
+
+    Where labels do not sum to one, TensorFlow's gradient is still softmax - labels (xent_op.h): the loss is written so
+    that jax.grad gives that too.
+    """
+    features, labels = jnp.broadcast_arrays(features, labels)
+    shifted, log_sum = _shift(features)
+    log_sum_value = lax.stop_gradient(log_sum)
+    # The last two terms cancel; only the derivative of the first of them remains.
+    loss = jnp.sum(labels * (log_sum_value - shifted), -1) + (log_sum - log_sum_value)[..., 0]
+    return loss, jnp.exp(shifted - log_sum) - labels
+
+
+@lower("SparseSoftmaxCrossEntropyWithLogits")
+def sparse_softmax_cross_entropy_with_logits(features, labels):
+    """Loss `[batch]` and backprop `[batch, class]`.
+
+    A label out of range makes its row NaN, as TensorFlow's GPU kernel does; on the CPU TensorFlow raises.
+    """
+    shifted, log_sum = _shift(features)
+    classes = features.shape[-1]
+    is_label = labels[..., None] == jnp.arange(classes, dtype=labels.dtype)
+    known = (labels >= 0) & (labels < classes)
+    nan = features.dtype.type(jnp.nan)
+    loss = log_sum[..., 0] - jnp.sum(jnp.where(is_label, shifted, 0), -1)
+    backprop = jnp.exp(shifted - log_sum) - is_label.astype(features.dtype)
+    return jnp.where(known, loss, nan), jnp.where(known[..., None], backprop, nan)
+
+
+def _shift(features):
+    """Features less their row maximum, and the logarithm of the sum of their exponentials."""
+    maximum = jnp.max(features, -1, keepdims=True, initial=-jnp.inf)
+    shifted = features - lax.stop_gradient(maximum)
+    return shifted, jnp.log(jnp.sum(jnp.exp(shifted), -1, keepdims=True))
