@@ -5,11 +5,15 @@ Importing this package imports every family and so fills the registry.
 
 from mgjax.ops import (  # noqa: F401
     activations,
+    casting,
+    comparison,
     convolution,
+    elementwise,
     losses,
     normalization,
     pooling,
     random,
+    special,
 )
 from mgjax.ops.registry import REGISTRY, Lowering, Static, array_module, describe, is_known, lower, registered, table
 

@@ -19,7 +19,9 @@ def main(folder: str) -> None:
 
     fn, saver = mgjax.import_meta_graph(sample.META)
     variables = saver.restore(sample.PREFIX)
-    print(f"restored {len(fn.variables)} variables from {Path(sample.PREFIX).name}, global_step {variables['global_step']}")
+    print(
+        f"restored {len(fn.variables)} variables from {Path(sample.PREFIX).name}, global_step {variables['global_step']}"
+    )
 
     variables, (probs, accuracy) = fn(variables, {"x:0": images, "y:0": labels}, ["probs:0", "accuracy:0"])
     print(f"the first picture is a {np.argmax(probs[0])} (p = {np.max(probs[0]):.4f}); it is labelled {labels[0]}")

@@ -42,7 +42,7 @@ def build():
     y = tf.placeholder(tf.int64, [None], name="y")
     hidden = tf.expand_dims(x / 16.0, -1)
     for number, channels in enumerate([8, 16], 1):
-        with tf.variable_scope("conv%d" % number):
+        with tf.variable_scope(f"conv{number}"):
             kernel = tf.get_variable("kernel", [3, 3, hidden.shape[-1], channels])
             bias = tf.get_variable("bias", [channels], initializer=tf.zeros_initializer())
             hidden = tf.nn.relu(tf.nn.bias_add(tf.nn.conv2d(hidden, kernel, [1, 1, 1, 1], "SAME"), bias))

@@ -1,6 +1,6 @@
 """Compares lowerings with a live TensorFlow, on the CPU and with its graph rewrites off.
 
-`check("Pad", {"input": x, "paddings": [[1, 1]]})` builds the one-op graph with `tf.raw_ops`, runs it, and compares
+`check("Pad", {"input": x, "paddings": [[1, 1]]})` builds the one-op graph by its OpDef, runs it, and compares
 every output with the lowering's: dtype, shape and values, with all operands known (NumPy), and with the arrays as JAX
 arrays, both as it is and under `jax.jit`. Operands that the lowering declares `Static`, and those named in `statics`,
 stay NumPy there.
@@ -30,6 +30,7 @@ with warnings.catch_warnings():
     # TensorFlow's own modules use what newer NumPy and protobuf deprecate.
     warnings.simplefilter("ignore", DeprecationWarning)
     tf = pytest.importorskip("tensorflow.compat.v1")
+    from tensorflow.python.framework import op_def_library, op_def_registry
 
 # Relative and absolute tolerance of one op, by the dtype of its output.
 TOLERANCE = {
@@ -74,6 +75,9 @@ def check(
         all_attrs if lowering.keywords is None else {k: all_attrs[k] for k in lowering.keywords if k in all_attrs}
     )
 
+    def call(function: Any, operands: Mapping[str, Any]) -> Any:
+        return function(*(operands[name] for name in lowering.parameters), **keywords)
+
     def compare(outputs: Any, way: str) -> None:
         flat = _flat(outputs)
         assert len(flat) == len(lowered), f"{op} {way}: {len(flat)} outputs, TensorFlow has {len(lowered)}"
@@ -83,15 +87,13 @@ def check(
 
     with jax.enable_x64(True):
         if known:
-            function = lowering.numpy or lowering.function
-            with np.errstate(all="ignore"):
-                compare(function(**inputs, **keywords), "with known operands")
+            compare(call(lowering.numpy or lowering.function, inputs), "with known operands")
         if traced and not lowering.host:
             static_names = {*lowering.statics, *statics}
             fixed = {k: v for k, v in inputs.items() if k in static_names}
             moving = {k: _on_device(v) for k, v in inputs.items() if k not in static_names}
-            compare(lowering.function(**moving, **fixed, **keywords), "with arrays")
-            program = jax.jit(lambda arrays: lowering.function(**arrays, **fixed, **keywords))
+            compare(call(lowering.function, {**moving, **fixed}), "with arrays")
+            program = jax.jit(lambda arrays: call(lowering.function, {**arrays, **fixed}))
             compare(program(moving), "under jit")
     return lowered
 
@@ -118,7 +120,8 @@ def raises(op: str, inputs: Mapping[str, Any], attrs: Mapping[str, Any] | None =
     inputs = {name: _arrays(value) for name, value in inputs.items()}
     with pytest.raises((tf.errors.OpError, ValueError)) as caught:
         _run(REGISTRY[op], inputs, dict(attrs or {}))
-    return str(caught.value).split("\n\t [[")[0]
+    message = str(caught.value).split("\nNode: ")[-1]
+    return message.partition("\n")[2].partition("\n\t [[")[0] or message
 
 
 def random_array(dtype: Any, shape: Sequence[int], seed: int = 0, low: float = -3.0, high: float = 3.0) -> np.ndarray:
@@ -138,8 +141,9 @@ def random_array(dtype: Any, shape: Sequence[int], seed: int = 0, low: float = -
 def _run(lowering: Lowering, inputs: Mapping[str, Any], attrs: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
     """TensorFlow's values (new values of variables first) and all attrs, decoded."""
     variable_names = {*lowering.reads, *lowering.writes}
-    definition = tf.raw_ops.__dict__[lowering.op]
-    op_def = _op_def(lowering.op)
+    op_def = op_def_registry.get(lowering.op)
+    inferred = {name for arg in op_def.input_arg for name in (arg.type_attr, arg.number_attr, arg.type_list_attr)}
+    defaults = {a.name: None for a in op_def.attr if a.HasField("default_value") and a.name not in inferred}
     references = {arg.name for arg in op_def.input_arg if arg.is_ref}
     with tf.Graph().as_default(), tf.device("/cpu:0"):
         operands, initializers, variables, feeds = {}, [], {}, {}
@@ -151,9 +155,8 @@ def _run(lowering: Lowering, inputs: Mapping[str, Any], attrs: dict[str, Any]) -
                 operands[name] = variable._ref() if name in references else variable.handle
             else:
                 operands[name] = _placed(value, feeds)
-        result = definition(**operands, **{k: _attr(v) for k, v in attrs.items()})
-        first = _first_tensor(result)
-        node = result if isinstance(result, tf.Operation) else first.op
+        taken = defaults | {k: _attr(v) for k, v in attrs.items()}
+        node = op_def_library._apply_op_helper(lowering.op, **operands, **taken)[2]
         outputs = [t for t in node.outputs if not t.dtype._is_ref_dtype]
         config = tf.ConfigProto(graph_options=tf.GraphOptions(optimizer_options=tf.OptimizerOptions(opt_level=-1)))
         config.graph_options.rewrite_options.disable_meta_optimizer = True
@@ -164,12 +167,6 @@ def _run(lowering: Lowering, inputs: Mapping[str, Any], attrs: dict[str, Any]) -
             updated = session.run([variables[name].read_value() for name in lowering.writes])
         decoded = {k: _decoded(v) for k, v in node.node_def.attr.items() if not k.startswith("_")}
     return [*updated, *values], decoded
-
-
-def _op_def(op: str) -> Any:
-    from tensorflow.python.framework import op_def_registry
-
-    return op_def_registry.get(op)
 
 
 def _placed(value: Any, feeds: dict) -> Any:
@@ -183,12 +180,6 @@ def _placed(value: Any, feeds: dict) -> Any:
 
 def _to_tensor(value: np.ndarray) -> Any:
     return tf.constant(value, tf.as_dtype(value.dtype))
-
-
-def _first_tensor(result: Any) -> Any:
-    while isinstance(result, (list, tuple)):
-        result = next(x for x in result if not (isinstance(x, (list, tuple)) and not x))
-    return result
 
 
 def _arrays(value: Any) -> Any:
