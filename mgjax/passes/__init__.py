@@ -1,0 +1,16 @@
+"""Rewrites of the intermediate form: each a function in a file of its own, valid function in, valid function out."""
+
+from mgjax.passes.effects import NO_EFFECTS, Effects, Traits, VariableUses, free_values
+from mgjax.passes.order_effects import order_effects
+from mgjax.passes.thread_variables import GENERATOR_TYPE, thread_variables
+
+__all__ = [
+    "GENERATOR_TYPE",
+    "NO_EFFECTS",
+    "Effects",
+    "Traits",
+    "VariableUses",
+    "free_values",
+    "order_effects",
+    "thread_variables",
+]

@@ -1,0 +1,125 @@
+"""What passes may ask of an operation: its effects, by operand, without knowing ops by name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from mgjax.ir import Block, Function, Operation, Value, walk
+
+
+@dataclass(frozen=True, slots=True)
+class Effects:
+    """What an operation does besides computing its results.
+
+    Attributes:
+        updates: the operands that are variables which it reads and changes.
+        overwrites: the operands that are variables which it sets whatever they held.
+        draws: whether it draws random numbers, and so advances a generator of its own.
+        acts: whether it acts on the world (prints, checks, writes files), so that it keeps its place.
+    """
+
+    updates: tuple[int, ...] = ()
+    overwrites: tuple[int, ...] = ()
+    draws: bool = False
+    acts: bool = False
+
+    @property
+    def writes(self) -> tuple[int, ...]:
+        """All operands that are variables which it changes."""
+        return self.updates + self.overwrites
+
+
+class Traits(Protocol):
+    """Answers about operations; `mgjax.lowering.traits` gives those of the registered lowerings."""
+
+    def effects(self, operation: Operation) -> Effects:
+        """What the operation does besides computing."""
+
+    def variable(self, operation: Operation) -> str | None:
+        """The name of the variable whose reference or handle the operation makes; None if it makes none."""
+
+    def forwards(self, operation: Operation) -> bool:
+        """Whether result `i` is operand `i` itself, so that a reference stays a reference (`Identity` and its kin)."""
+
+
+NO_EFFECTS = Effects()
+
+
+class VariableUses:
+    """Which variable, if any, each value of a function refers to.
+
+    A value refers to a variable if it is the variable's reference or resource handle, or comes from one through operations
+    that only forward. TensorFlow 1's `Identity` of a reference is one of them: it shares the variable's buffer, so that
+    whoever reads it sees what the variable holds *then*.
+    """
+
+    def __init__(self, function: Function, traits: Traits):
+        self._traits = traits
+        self._known: dict[Value, str | None] = {}
+        self._parameters: dict[Value, Value] = {}
+        for operation in walk(function.body):
+            for region in operation.regions:
+                # A loop carries a handle unchanged: its parameter refers to what the operand refers to.
+                self._parameters.update(zip(region.parameters, operation.operands, strict=False))
+
+    def variable(self, value: Value) -> str | None:
+        """The name of the variable that the value refers to, or None."""
+        trail = []
+        found = None
+        while value not in self._known:
+            trail.append(value)
+            following = self._source(value)
+            if isinstance(following, Value) and following not in trail:
+                value = following
+                continue
+            found = following if isinstance(following, str) else None
+            break
+        else:
+            found = self._known[value]
+        for value in trail:
+            self._known[value] = found
+        return found
+
+    def _source(self, value: Value) -> Value | str | None:
+        operation = value.producer
+        if operation is None:
+            return self._parameters.get(value)
+        if (name := self._traits.variable(operation)) is not None:
+            return name
+        if operation.kind == "while":
+            return operation.operands[value.index]
+        if operation.kind == "if":
+            return operation.regions[0].results[value.index]
+        if self._traits.forwards(operation) and value.index < len(operation.operands):
+            return operation.operands[value.index]
+        writes = self._traits.effects(operation).writes
+        if value.type.is_ref and value.index < len(writes):
+            return operation.operands[writes[value.index]]
+        return None
+
+    def read(self, operation: Operation) -> dict[str, None]:
+        """The variables that the operation itself reads: all it takes, but those that it forwards or only writes."""
+        if self._traits.forwards(operation) or operation.regions:
+            return {}
+        overwrites = self._traits.effects(operation).overwrites
+        names = (self.variable(value) for i, value in enumerate(operation.operands) if i not in overwrites)
+        return {name: None for name in names if name is not None}
+
+    def written(self, operation: Operation) -> dict[str, None]:
+        """The variables that the operation itself changes."""
+        names = (self.variable(operation.operands[i]) for i in self._traits.effects(operation).writes)
+        return {name: None for name in names if name is not None}
+
+
+def free_values(block: Block) -> dict[Value, None]:
+    """The values that the block and the blocks below it use and that are defined outside of it."""
+    used: dict[Value, None] = dict.fromkeys(block.results)
+    defined: set[Value] = set(block.parameters)
+    for operation in walk(block):
+        used.update(dict.fromkeys(operation.operands))
+        defined.update(operation.results)
+        for region in operation.regions:
+            used.update(dict.fromkeys(region.results))
+            defined.update(region.parameters)
+    return {value: None for value in used if value not in defined}

@@ -1,0 +1,115 @@
+"""Puts a graph function into order: definitions before uses, effects where TensorFlow 1 may have them.
+
+Data and control edges decide. Where they leave a read and a write of one variable unordered, the read comes first; where
+they leave two writes unordered, the order of the nodes decides. Control edges are gone afterwards: the order holds them.
+
+    graph @main(%x:0: float32[]) {                          func @main(%x:0: float32[]) {
+      %w = VariableV2() : (ref float32[])                     %w = VariableV2() : (ref float32[])
+      %set = Assign(%w, %x) : (ref float32[])        ->       %y = Neg(%w) : (float32[])
+      %y = Neg(%w) : (float32[])                              %set = Assign(%w, %x) : (ref float32[])
+      return %y                                               return %y
+    }                                                       }
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import defaultdict
+from collections.abc import Iterable
+
+from mgjax.errors import VerifyError
+from mgjax.ir import Block, Function, Operation, walk, walk_blocks
+from mgjax.passes.effects import Traits, VariableUses, free_values
+
+
+def order_effects(function: Function, traits: Traits) -> None:
+    """Orders the function's block and all regions in it. Raises `VerifyError` where control flow of the old kind is left
+    that closes a cycle."""
+    if function.is_ordered:
+        return
+    uses = VariableUses(function, traits)
+    for block in reversed(list(walk_blocks(function.body))):
+        _Ordering(block, uses).run()
+    function.is_ordered = True
+    function.targets = []
+
+
+class _Ordering:
+    """One block being ordered: a topological sort that holds writes back while unordered reads wait."""
+
+    def __init__(self, block: Block, uses: VariableUses):
+        self.block = block
+        self.place = {operation: i for i, operation in enumerate(block.operations)}
+        self.followers: dict[Operation, list[Operation]] = defaultdict(list)
+        self.waits_for = dict.fromkeys(block.operations, 0)
+        self.writes: dict[Operation, dict[str, None]] = {}
+        self.readers: dict[str, dict[Operation, None]] = defaultdict(dict)
+        self.reads: dict[Operation, list[str]] = defaultdict(list)
+        for operation in block.operations:
+            self._add_edges(operation)
+            inner = [operation, *(op for region in operation.regions for op in walk(region))]
+            written = {name: None for op in inner for name in uses.written(op)}
+            if written:
+                self.writes[operation] = written
+            for name in (name for op in inner for name in uses.read(op)):
+                if name not in written:
+                    self.readers[name][operation] = None
+                    self.reads[operation].append(name)
+
+    def _add_edges(self, operation: Operation) -> None:
+        values: Iterable = operation.operands
+        if operation.regions:
+            values = [*operation.operands, *(v for region in operation.regions for v in free_values(region))]
+        before = {value.producer: None for value in values} | dict.fromkeys(operation.control)
+        for other in before:
+            if other is not None and other in self.place:
+                self.followers[other].append(operation)
+                self.waits_for[operation] += 1
+
+    def run(self) -> None:
+        ready: list[int] = []
+        writers: list[int] = []
+        for operation, count in self.waits_for.items():
+            if count == 0:
+                heapq.heappush(writers if operation in self.writes else ready, self.place[operation])
+        ordered: list[Operation] = []
+        operations = self.block.operations
+        while ready or writers:
+            operation = operations[heapq.heappop(ready) if ready else self._pop_writer(writers)]
+            ordered.append(operation)
+            for name in self.reads[operation]:
+                self.readers[name].pop(operation, None)
+            for follower in self.followers[operation]:
+                self.waits_for[follower] -= 1
+                if self.waits_for[follower] == 0:
+                    heapq.heappush(writers if follower in self.writes else ready, self.place[follower])
+        if len(ordered) < len(operations):
+            left = next(operation for operation in operations if self.waits_for[operation] > 0)
+            raise VerifyError(f"{left!r} depends on itself: a loop that is not closed by Enter, Exit and NextIteration")
+        for operation in ordered:
+            operation.control = []
+        self.block.set_operations(ordered)
+
+    def _pop_writer(self, writers: list[int]) -> int:
+        """The first writer whose variables no operation waits to read that could still go before it."""
+        for place in sorted(writers):
+            writer = self.block.operations[place]
+            waiting = [op for name in self.writes[writer] for op in self.readers.get(name, ()) if op is not writer]
+            if not waiting or self._all_follow(writer, waiting):
+                writers.remove(place)
+                heapq.heapify(writers)
+                return place
+        return heapq.heappop(writers)
+
+    def _all_follow(self, writer: Operation, operations: list[Operation]) -> bool:
+        """Whether each of the operations comes after the writer by data and control edges."""
+        missing = set(operations)
+        seen = {writer}
+        stack = [writer]
+        while stack and missing:
+            for follower in self.followers[stack.pop()]:
+                if follower not in seen:
+                    seen.add(follower)
+                    missing.discard(follower)
+                    stack.append(follower)
+        return not missing

@@ -1,0 +1,157 @@
+"""Makes the variables of an ordered function SSA values: what is left is a pure function of state.
+
+Every variable and every generator of random numbers becomes a parameter with the value before the run; what changes it
+makes its next value; the last values become results. An operation that writes takes the present values in the place of its
+references and handles, and gives the next values first, then its results that are no references, then its generator.
+
+    func @main(%x:0: float32[]) {                           func @main(%x:0: float32[], %w: float32[]) {
+      %w = VariableV2() : (ref float32[])                     %y = Neg(%w) : (float32[])
+      %y = Neg(%w) : (float32[])                     ->       %set = Assign(%w, %x:0) : (float32[])
+      %set = Assign(%w, %x:0) : (ref float32[])               return %y, %set
+      return %y                                             }
+    }
+
+The function's attributes say what is what: `inputs` has a pair (role, name) for each parameter and `outputs` one for each
+result; roles are "feed", "fetch", "variable" and "generator".
+"""
+
+from __future__ import annotations
+
+from mgjax import dtypes
+from mgjax.ir import Block, Function, Operation, TensorType, Value, walk
+from mgjax.passes.effects import Effects, Traits, VariableUses
+
+GENERATOR_TYPE = TensorType(dtypes.uint32, (6,))
+
+Key = tuple[str, str]
+
+
+def thread_variables(function: Function, traits: Traits) -> None:
+    """Replaces references, handles and hidden generators by values; see the module's docstring."""
+    if "inputs" in function.attributes:
+        return
+    inputs: list[Key] = [("feed", parameter.label) for parameter in function.body.parameters]
+    outputs: list[Key] = [("fetch", str(i)) for i in range(len(function.body.results))]
+    threading = _Threading(function, traits)
+    present: dict[Key, Value] = {}
+    for key, type in threading.state_types(function.body).items():
+        inputs.append(key)
+        present[key] = function.body.add_parameter(type, key[1] if key[0] == "variable" else f"{key[1]}#generator")
+    before = dict(present)
+    threading.run(function.body, present)
+    for key, value in present.items():
+        if value is not before[key]:
+            function.body.results.append(value)
+            outputs.append(key)
+    function.attributes["inputs"] = tuple(inputs)
+    function.attributes["outputs"] = tuple(outputs)
+
+
+class _Threading:
+    def __init__(self, function: Function, traits: Traits):
+        self.traits = traits
+        self.uses = VariableUses(function, traits)
+
+    def state_types(self, block: Block) -> dict[Key, TensorType]:
+        """All state that the block touches, with the types of the values that hold it."""
+        types: dict[Key, TensorType] = {}
+        for operation in walk(block):
+            if (name := self.traits.variable(operation)) is not None:
+                types.setdefault(("variable", name), self._variable_type(operation))
+            if self.traits.effects(operation).draws:
+                types[("generator", operation.name)] = GENERATOR_TYPE
+        return types
+
+    def _variable_type(self, operation: Operation) -> TensorType:
+        dtype, shape = operation.attributes.get("dtype"), operation.attributes.get("shape")
+        return TensorType(dtype, shape if isinstance(shape, tuple) else None)
+
+    def written(self, block: Block) -> dict[Key, None]:
+        """The state that the block changes."""
+        keys: dict[Key, None] = {}
+        for operation in walk(block):
+            keys.update({("variable", name): None for name in self.uses.written(operation)})
+            if self.traits.effects(operation).draws:
+                keys["generator", operation.name] = None
+        return keys
+
+    def value(self, value: Value, present: dict[Key, Value]) -> Value:
+        """What stands for `value` now: the variable's present value if it refers to one."""
+        name = self.uses.variable(value)
+        return value if name is None else present["variable", name]
+
+    def run(self, block: Block, present: dict[Key, Value]) -> None:
+        """Threads one block; `present` holds the values before it and, afterwards, after it."""
+        kept = []
+        for operation in list(block.operations):
+            if self.traits.variable(operation) is not None or self._only_forwards_state(operation):
+                operation.set_operands(())
+                continue
+            if operation.kind == "if":
+                operation = self._thread_if(operation, present)
+            elif operation.kind == "while":
+                operation = self._thread_while(operation, present)
+            else:
+                operation = self._thread_plain(operation, present)
+            kept.append(operation)
+        block.set_operations(kept)
+        block.results = [self.value(value, present) for value in block.results]
+
+    def _only_forwards_state(self, operation: Operation) -> bool:
+        if not (self.traits.forwards(operation) and operation.operands):
+            return False
+        return all(self.uses.variable(value) is not None for value in operation.operands)
+
+    def _thread_plain(self, operation: Operation, present: dict[Key, Value]) -> Operation:
+        effects: Effects = self.traits.effects(operation)
+        names = [self.uses.variable(operation.operands[i]) for i in effects.writes]
+        operands = [self.value(value, present) for value in operation.operands]
+        if not effects.draws and not names:
+            if any(new is not old for new, old in zip(operands, operation.operands, strict=True)):
+                operation.set_operands(operands)
+            return operation
+        if any(name is None for name in names):
+            return operation  # it writes to what is no variable: refused later, by name
+        keys: list[Key] = [("variable", str(name)) for name in names]
+        outputs = [result for result in operation.results if not result.type.is_ref]
+        if effects.draws:
+            generator: Key = ("generator", operation.name)
+            operands.append(present[generator])
+        operation.set_operands(operands)
+        operation.results = []
+        for key in keys:
+            present[key] = operation.add_result(present[key].type)
+        for value in outputs:
+            value.index = len(operation.results)
+            operation.results.append(value)
+        if effects.draws:
+            present[generator] = operation.add_result(GENERATOR_TYPE)
+        return operation
+
+    def _thread_if(self, operation: Operation, present: dict[Key, Value]) -> Operation:
+        operation.set_operands([self.value(value, present) for value in operation.operands])
+        changed = {key: None for region in operation.regions for key in self.written(region)}
+        for region in operation.regions:
+            inner = dict(present)
+            self.run(region, inner)
+            region.results.extend(inner[key] for key in changed)
+        for key in changed:
+            present[key] = operation.add_result(present[key].type)
+        return operation
+
+    def _thread_while(self, operation: Operation, present: dict[Key, Value]) -> Operation:
+        condition, body = operation.regions
+        changed = {key: None for region in operation.regions for key in self.written(region)}
+        operation.set_operands(
+            [self.value(value, present) for value in operation.operands] + [present[key] for key in changed]
+        )
+        for region in operation.regions:
+            inner = dict(present)
+            for key in changed:
+                inner[key] = region.add_parameter(present[key].type, f"{operation.name}/{region.label}/{key[1]}")
+            self.run(region, inner)
+            if region is body:
+                region.results.extend(inner[key] for key in changed)
+        for key in changed:
+            present[key] = operation.add_result(present[key].type)
+        return operation
