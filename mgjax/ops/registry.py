@@ -47,6 +47,7 @@ class Lowering:
         keywords: names of the attrs taken, or None where the function takes any (`**attrs`).
         statics: the inputs that must be known while tracing.
         reads, updates, overwrites: the inputs that are variables.
+        optional: the inputs that may be an uninitialized variable, which arrives as None (besides `overwrites`).
         draws: whether it draws random numbers.
         numpy: a function for operands that are all NumPy, or None where `function` serves for both.
         host: whether it runs in Python between device programs, on NumPy values (strings, dynamic shapes, files).
@@ -61,6 +62,7 @@ class Lowering:
     reads: tuple[str, ...] = ()
     updates: tuple[str, ...] = ()
     overwrites: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
     draws: bool = False
     numpy: Callable[..., Any] | None = None
     host: bool = False

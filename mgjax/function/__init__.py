@@ -1,0 +1,19 @@
+"""An imported graph as a pure function, and its state."""
+
+from mgjax.function.elements import GraphOperation, Tensor, Variable, element_name
+from mgjax.function.graph_function import GraphFunction
+from mgjax.function.state import State, as_state
+from mgjax.function.structures import flatten, map_leaves, rebuild
+
+__all__ = [
+    "GraphFunction",
+    "GraphOperation",
+    "State",
+    "Tensor",
+    "Variable",
+    "as_state",
+    "element_name",
+    "flatten",
+    "map_leaves",
+    "rebuild",
+]

@@ -1,0 +1,363 @@
+"""`fn`: an imported graph as a pure function of its state."""
+
+from __future__ import annotations
+
+import functools
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mgjax.errors import FailedPreconditionError, FeedError, UnknownNameError
+from mgjax.function.elements import GraphOperation, Tensor, Variable, element_name
+from mgjax.function.feeding import convert_feed
+from mgjax.function.state import State, as_state
+from mgjax.function.structures import flatten, rebuild
+from mgjax.lowering.compile import compile_program
+from mgjax.lowering.program import Program
+from mgjax.metagraph.graph import Graph, nearest, split_tensor_name
+from mgjax.metagraph.variables import definitions, slice_of, state_names
+from mgjax.ops import Lowering
+from mgjax.ops.random import initial_generator
+
+PLACEHOLDER_OPS = frozenset({"Placeholder", "PlaceholderV2", "PlaceholderWithDefault"})
+
+
+class GraphFunction:
+    """An imported graph: call it with state, feeds and fetches.
+
+    It is a pure function of explicit state; `jit`, `grad`, `vmap`, `lax.scan` and the like work on it and on what `bind`
+    returns. Nothing of the graph is looked at before a fetch needs it.
+
+    Attributes:
+        graph: the indexed graph.
+        meta_graph: the message that it came from.
+    """
+
+    def __init__(self, graph: Graph, meta_graph: Any, lowerings: Mapping[str, Lowering]):
+        self.graph = graph
+        self.meta_graph = meta_graph
+        self._lowerings = lowerings
+        self._programs: dict[Any, Program] = {}
+
+    # ---- running
+
+    def __call__(
+        self, variables: Mapping[str, Any], feeds: Mapping[Any, Any] | None = None, fetches: Any = ()
+    ) -> tuple[State, Any]:
+        """Runs the part of the graph that the fetches need.
+
+        Args:
+            variables: a `State`, or any mapping from variable name to array; a variable that is absent is uninitialized.
+            feeds: from tensor (`"x:0"`, `"x"`, or an object with such a `name`) to value. Any tensor may be fed.
+            fetches: a tensor, an operation or a variable, by name or object, or a structure of lists, tuples, named
+                tuples and mappings of such. An operation's result is None.
+
+        Returns:
+            The state after the run, and the results in the structure of `fetches`: arrays of TensorFlow's dtypes; NumPy
+            arrays of `bytes` for strings.
+
+        Raises:
+            UnknownNameError: a name that the graph does not have.
+            FeedError: a feed of the wrong dtype or shape, or a placeholder that is needed and not fed.
+            UnsupportedError: the fetches need operations that cannot be run; all of them are listed.
+            OpError: one of its subclasses, if an operation fails; `FailedPreconditionError` for an uninitialized variable.
+        """
+        feeds = {} if feeds is None else feeds
+        names = tuple(self.tensor_name(feed) for feed in feeds)
+        leaves = tuple(self._fetch(leaf) for leaf in flatten(fetches))
+        return self._run(names, leaves, fetches, {}, variables, tuple(feeds.values()))
+
+    def bind(
+        self, feeds: Sequence[Any] = (), fetches: Any = (), *, constants: Mapping[Any, Any] | None = None
+    ) -> Callable[..., tuple[State, Any]]:
+        """The function `step(variables, *values) -> (variables, results)` for fixed feeds and fetches.
+
+        Args:
+            feeds: the tensors that the values are for, in their order.
+            fetches: as in a call.
+            constants: from tensor to a value fixed for good, known while tracing: a batch size that shapes depend on, or
+                an `is_training` flag whose untaken branch is then pruned.
+        """
+        fixed = {self.tensor_name(feed): np.asarray(value) for feed, value in (constants or {}).items()}
+        names = tuple(self.tensor_name(feed) for feed in feeds)
+        if len(set(names) | set(fixed)) < len(names) + len(fixed):
+            raise FeedError(f"a tensor is given twice: {', '.join([*names, *fixed])}")
+        leaves = tuple(self._fetch(leaf) for leaf in flatten(fetches))
+        fixed = {name: self._convert(name, value) for name, value in fixed.items()}
+
+        def step(variables: Mapping[str, Any], *values: Any) -> tuple[State, Any]:
+            if len(values) != len(names):
+                raise FeedError(f"{len(names)} values are wanted, for {', '.join(names)}; {len(values)} are given")
+            return self._run(names, leaves, fetches, fixed, variables, values)
+
+        return step
+
+    def init(self, seed: int | None = None) -> State:
+        """The state after the graph's own initializers: of the variables in its collections, else of all that have one.
+
+        Args:
+            seed: for random ops that have no seed of their own; drawn from the operating system if None.
+        """
+        names = [v.initializer for v in self.variables.values() if v.initializer is not None]
+        names = [name for name in names if name in self.graph.nodes]
+        state, _ = self(self.empty_state(seed), {}, [self.operations[name] for name in names])
+        return state
+
+    def _run(
+        self,
+        feeds: tuple[str, ...],
+        fetches: tuple[tuple[str, str], ...],
+        structure: Any,
+        constants: Mapping[str, np.ndarray],
+        variables: Mapping[str, Any],
+        values: Sequence[Any],
+    ) -> tuple[State, Any]:
+        state = as_state(variables)
+        program = self._program(feeds, fetches, constants)
+        given = {name: self._convert(name, value) for name, value in zip(feeds, values, strict=True)}
+        given.update(constants)
+        is_traced = any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree_util.tree_leaves((state, list(given.values()))))
+        generators = _Generators(self, state, program)
+        arrays = []
+        for role, name in program.inputs:
+            if role == "feed":
+                arrays.append(given[name])
+            elif role == "variable":
+                arrays.append(state.arrays.get(name))
+            else:
+                arrays.append(generators.row(name))
+        outputs = program.trace(arrays) if is_traced else program.run(arrays)
+        changed: dict[str, Any] = {}
+        results: list[Any] = []
+        for (role, name), array in zip(program.outputs, outputs, strict=True):
+            if role == "fetch":
+                results.append(array)
+            elif role == "variable":
+                changed[name] = _leaf(array)
+            else:
+                generators.advance(name, array)
+        after = State({**state.arrays, **changed} if changed else state.arrays, generators.after())
+        return after, rebuild(structure, self._fetched(fetches, results))
+
+    def _fetched(self, fetches: tuple[tuple[str, str], ...], results: list[Any]) -> list[Any]:
+        following = iter(results)
+        leaves: list[Any] = []
+        for role, name in fetches:
+            if role == "operation":
+                leaves.append(None)
+                continue
+            array = next(following)
+            if array is None:
+                raise FailedPreconditionError(f"Attempting to use uninitialized value {split_tensor_name(name)[0]}")
+            leaves.append(_leaf(array))
+        return leaves
+
+    def _program(
+        self, feeds: tuple[str, ...], fetches: tuple[tuple[str, str], ...], constants: Mapping[str, np.ndarray]
+    ) -> Program:
+        fixed = tuple((name, value.dtype.str, value.shape, value.tobytes()) for name, value in constants.items())
+        key = (feeds, fetches, fixed)
+        program = self._programs.get(key)
+        if program is None:
+            program = self._programs[key] = compile_program(
+                self.graph,
+                feeds + tuple(constants),
+                [name for role, name in fetches if role == "tensor"],
+                [name for role, name in fetches if role == "operation"],
+                self._lowerings,
+                tuple(constants),
+            )
+        return program
+
+    def _convert(self, name: str, value: Any) -> Any:
+        return convert_feed(name, self.graph.tensor_type(name), value)
+
+    # ---- names
+
+    def tensor_name(self, element: Any) -> str:
+        """`name:index` of a tensor given by name or object. Raises `UnknownNameError` if the graph does not have it."""
+        name = element_name(element)
+        if name is None:
+            raise FeedError(f"a tensor's name or a Tensor is wanted, not {element!r}")
+        tensor = "{}:{}".format(*split_tensor_name(name))
+        self.graph.tensor_type(tensor)
+        return tensor
+
+    def _fetch(self, element: Any) -> tuple[str, str]:
+        """(role, name) of a fetch, role "tensor" or "operation"."""
+        name = element_name(element)
+        if name is None:
+            raise FeedError(f"a fetch is a name, a tensor, an operation or a variable, not {element!r}")
+        nodes = self.graph.nodes
+        if isinstance(element, GraphOperation):
+            return "operation", name
+        if name in nodes and not isinstance(element, (Tensor, Variable)):
+            # A bare name is its tensor if the node makes exactly one, as users write "loss"; else the operation.
+            types = self.graph.result_types(name)
+            if not (types and len(types) == 1):
+                return "operation", name
+        if name not in nodes and split_tensor_name(name)[0] not in nodes:
+            raise UnknownNameError(f"the graph has no operation or tensor {name!r}{nearest(name, nodes)}")
+        return "tensor", self.tensor_name(name)
+
+    @functools.cached_property
+    def feeds(self) -> dict[str, Tensor]:
+        """The graph's placeholders, by name."""
+        return {
+            node.name: self.tensor(f"{node.name}:0")
+            for node in self.graph.graph_def.node
+            if node.op in PLACEHOLDER_OPS
+        }
+
+    def tensor(self, name: str) -> Tensor:
+        """The tensor of a name. Raises `UnknownNameError` if the graph does not have it."""
+        name = self.tensor_name(name)
+        type = self.graph.tensor_type(name)
+        return Tensor(name, type.dtype, type.shape)
+
+    @functools.cached_property
+    def _state_names(self) -> dict[str, str]:
+        return state_names(self.graph)
+
+    def state_name(self, node: str) -> str:
+        """The name in the state of a variable's node: its own, or that of the first node that shares its value."""
+        return self._state_names.get(node, node)
+
+    def empty_state(self, seed: int | None = None) -> State:
+        """A state in which no variable has a value.
+
+        Args:
+            seed: for random ops that have no seed of their own; drawn from the operating system if None.
+        """
+        return State({}, self.generators(seed))
+
+    @functools.cached_property
+    def variables(self) -> dict[str, Variable]:
+        """The graph's variables, by name."""
+        found: dict[str, Variable] = {}
+        known = definitions(self.meta_graph.collection_def)
+        trainable = self._trainable_names()
+        for node, name in self._state_names.items():
+            if node != name:
+                continue
+            attributes = self.graph.attributes(node)
+            definition = known.get(node)
+            part = slice_of(definition) if definition is not None else None
+            initializer = split_tensor_name(definition.initializer_name)[0] if definition is not None else None
+            found[name] = Variable(
+                name,
+                attributes["dtype"],
+                attributes.get("shape"),
+                name in trainable,
+                self.graph.nodes[node].op == "VarHandleOp",
+                part[0] if part else name,
+                part[2] if part else None,
+                part[1] if part else None,
+                initializer or self._initializer(node),
+            )
+        return found
+
+    def _trainable_names(self) -> set[str]:
+        collections = self.meta_graph.collection_def
+        if "trainable_variables" not in collections:
+            return set()
+        return set(definitions({"trainable_variables": collections["trainable_variables"]}))
+
+    def _initializer(self, node: str) -> str | None:
+        name = f"{node}/Assign"
+        return name if name in self.graph.nodes else None
+
+    @property
+    def trainable(self) -> dict[str, Variable]:
+        """The trainable variables, by name."""
+        return {name: variable for name, variable in self.variables.items() if variable.trainable}
+
+    @functools.cached_property
+    def operations(self) -> Mapping[str, GraphOperation]:
+        """All operations of the graph, by name."""
+        return _Operations(self.graph)
+
+    # ---- random numbers
+
+    @functools.cached_property
+    def random_operations(self) -> tuple[str, ...]:
+        """The nodes that draw random numbers: the rows of `State.generators`."""
+        draws = {op for op, lowering in self._lowerings.items() if lowering.draws}
+        return tuple(node.name for node in self.graph.graph_def.node if node.op in draws)
+
+    @functools.cached_property
+    def _generator_rows(self) -> dict[str, int]:
+        return {name: row for row, name in enumerate(self.random_operations)}
+
+    def generators(self, seed: int | None = None) -> np.ndarray | None:
+        """The counters of all random ops as a fresh session has them: uint32[random ops, 6], or None without any."""
+        names = self.random_operations
+        if not names:
+            return None
+        chosen = np.random.SeedSequence(secrets.randbits(128) if seed is None else seed)
+        rows = []
+        for name in names:
+            attributes = self.graph.attributes(name)
+            seeds = int(attributes.get("seed", 0)), int(attributes.get("seed2", 0))
+            if seeds == (0, 0):
+                seeds = tuple(int(word) for word in chosen.spawn(1)[0].generate_state(2, np.uint64).view(np.int64))
+            rows.append(initial_generator(*seeds))
+        return np.stack(rows)
+
+
+class _Generators:
+    """The rows of a state's generators that one run takes and advances."""
+
+    def __init__(self, function: GraphFunction, state: State, program: Program):
+        self._before = state.generators
+        self._changed: dict[int, Any] = {}
+        self._rows: dict[str, int] = {}
+        if any(role == "generator" for role, _ in program.inputs):
+            self._rows = function._generator_rows
+            if self._before is None:
+                self._before = function.generators()
+
+    def row(self, name: str) -> Any:
+        return self._before[self._rows[name]]
+
+    def advance(self, name: str, row: Any) -> None:
+        self._changed[self._rows[name]] = row
+
+    def after(self) -> Any:
+        if not self._changed:
+            return self._before
+        rows = np.asarray(list(self._changed), np.int32)
+        return jnp.asarray(self._before).at[rows].set(jnp.stack(list(self._changed.values())))
+
+
+class _Operations(Mapping[str, GraphOperation]):
+    """Operations by name, made when they are asked for."""
+
+    def __init__(self, graph: Graph):
+        self._graph = graph
+
+    def __getitem__(self, name: str) -> GraphOperation:
+        node = self._graph.nodes.get(name)
+        if node is None:
+            raise UnknownNameError(f"the graph has no operation {name!r}{nearest(name, self._graph.nodes)}")
+        inputs = tuple("{}:{}".format(*split_tensor_name(text)) for text in node.input if not text.startswith("^"))
+        control = tuple(text[1:] for text in node.input if text.startswith("^"))
+        return GraphOperation(name, node.op, inputs, control, node.device)
+
+    def __iter__(self) -> Any:
+        return iter(self._graph.nodes)
+
+    def __len__(self) -> int:
+        return len(self._graph.nodes)
+
+
+def _leaf(array: Any) -> Any:
+    """A result as a caller gets it: a JAX array, or a NumPy array of objects."""
+    if isinstance(array, jax.Array) or np.asarray(array).dtype.kind in "OSU":
+        return array
+    with jax.enable_x64(True):
+        return jnp.asarray(array)

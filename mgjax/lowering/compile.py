@@ -1,0 +1,83 @@
+"""From names to a program: builds the intermediate form of what is fetched, runs the passes, checks that all can be run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from mgjax.errors import FeedError, UnsupportedError
+from mgjax.ir import Function, Operation, walk
+from mgjax.lowering.control import CONTROL
+from mgjax.lowering.evaluate import Evaluator
+from mgjax.lowering.program import Program
+from mgjax.lowering.traits import VARIABLE_KINDS, RegisteredTraits
+from mgjax.metagraph.build import build_function, problem_of
+from mgjax.metagraph.graph import Graph
+from mgjax.ops import Lowering
+from mgjax.passes import order_effects, thread_variables
+
+PLACEHOLDER_KINDS = frozenset({"Placeholder", "PlaceholderV2"})
+
+
+def compile_program(
+    graph: Graph,
+    feeds: Sequence[str],
+    fetches: Sequence[str],
+    targets: Sequence[str],
+    lowerings: Mapping[str, Lowering],
+    constants: Sequence[str] = (),
+) -> Program:
+    """The program that computes `fetches` and runs `targets` from `feeds`.
+
+    Args:
+        feeds, fetches: tensors, `name:index`.
+        targets: nodes.
+        constants: those of the feeds whose values are fixed for the program's life.
+
+    Raises:
+        UnsupportedError: lists all operations that the fetches need and that cannot be run.
+        FeedError: lists the placeholders that the fetches need and that are not fed.
+    """
+    function = build_function(graph, feeds, fetches, targets)
+    traits = RegisteredTraits(lowerings)
+    run_passes(function, traits)
+    check_supported(function, lowerings)
+    return Program(function, Evaluator(lowerings, graph.op_def, CONTROL), constants)
+
+
+def run_passes(function: Function, traits: RegisteredTraits) -> None:
+    """The pipeline: from a graph to a pure, ordered function of state."""
+    order_effects(function, traits)
+    thread_variables(function, traits)
+
+
+def check_supported(function: Function, lowerings: Mapping[str, Lowering]) -> None:
+    """Raises one error that lists everything in the function that cannot be run."""
+    refused: list[str] = []
+    unfed: list[Operation] = []
+    for operation in walk(function.body):
+        if (problem := problem_of(operation)) is not None:
+            refused.append(f"{_where(operation)}: {problem}; feed what it makes, or fetch something else")
+        elif operation.kind in PLACEHOLDER_KINDS:
+            unfed.append(operation)
+        elif operation.kind not in lowerings and operation.kind not in CONTROL and operation.kind not in VARIABLE_KINDS:
+            refused.append(f"{_where(operation)}: {_advice(operation)}")
+    if refused:
+        shown = "\n  ".join(refused[:50])
+        more = f"\n  and {len(refused) - 50} more" if len(refused) > 50 else ""
+        count = "1 operation that the fetches need cannot be run" if len(refused) == 1 else (
+            f"{len(refused)} operations that the fetches need cannot be run"
+        )  # fmt: skip
+        raise UnsupportedError(f"{count}:\n  {shown}{more}")
+    if unfed:
+        wanted = ", ".join(f"{str(op.results[0].type)} {op.name!r}" for op in unfed)
+        raise FeedError(f"the fetches need placeholders that are not fed: {wanted}; give them in feeds")
+
+
+def _where(operation: Operation) -> str:
+    return f"{operation.kind} '{operation.name}'"
+
+
+def _advice(operation: Operation) -> str:
+    outputs = ", ".join(repr(value.name) for value in operation.results[:3])
+    feed = f"feed {outputs}, or " if outputs else ""
+    return f"no lowering for this op; {feed}register one with @mgjax.lower({operation.kind!r}), or fetch what does not need it"

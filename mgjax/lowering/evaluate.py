@@ -1,0 +1,250 @@
+"""Evaluates the operations of an ordered function with their lowerings: what JAX traces, or runs.
+
+A value that is known while tracing stays a NumPy array, so that shapes stay static. Where a lowering needs to know an
+operand (`Static`) that is only a tracer, and the operand depends on constants alone, it is computed at once; where it
+depends on anything else, `NeedsValue` says which operation needs which value, and the caller decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+
+from mgjax import opdefs
+from mgjax.errors import FailedPreconditionError, InvalidArgumentError, OpError, UnsupportedError
+from mgjax.ir import Block, Operation, Value
+from mgjax.ops import Lowering, is_known
+
+Environment = dict[Value, Any]
+
+
+class NeedsValue(Exception):
+    """An operation must know a value that is only traced."""
+
+    def __init__(self, operation: Operation, value: Value):
+        super().__init__(f"{operation!r} needs the value of {value!r} while it is traced")
+        self.operation = operation
+        self.value = value
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """One parameter of a lowering: which operands it takes."""
+
+    name: str
+    start: int
+    stop: int
+    is_list: bool
+    is_static: bool
+
+
+@dataclass(slots=True)
+class Step:
+    """An operation prepared for evaluation, so that nothing is looked up twice."""
+
+    operation: Operation
+    lowering: Lowering
+    arguments: tuple[Argument, ...]
+    keywords: dict[str, Any]
+    optional: frozenset[str]
+
+
+class Evaluator:
+    """Evaluates blocks with a set of lowerings.
+
+    Args:
+        lowerings: from op to lowering.
+        op_def: the op's definition, or None; says which inputs are lists.
+        control: from the kind of a structured operation ("if", "while") to what evaluates it: a function of this
+            evaluator, the operation and the environment, that returns the operation's results.
+    """
+
+    def __init__(
+        self,
+        lowerings: Mapping[str, Lowering],
+        op_def: Callable[[str], opdefs.OpDef | None],
+        control: Mapping[str, Callable[[Evaluator, Operation, Environment], Sequence[Any]]],
+    ):
+        self.lowerings = lowerings
+        self.op_def = op_def
+        self.control = control
+        self._steps: dict[Operation, Step] = {}
+
+    def run(self, operations: Iterable[Operation], environment: Environment) -> None:
+        """Evaluates the operations in order; adds their results to the environment."""
+        for operation in operations:
+            for value, array in zip(operation.results, self.results(operation, environment), strict=True):
+                environment[value] = array
+
+    def block(self, block: Block, arguments: Sequence[Any], environment: Environment) -> list[Any]:
+        """Evaluates a region with `arguments` for its parameters; values of enclosing blocks are in `environment`."""
+        environment.update(zip(block.parameters, arguments, strict=True))
+        self.run(block.operations, environment)
+        return [environment[value] for value in block.results]
+
+    def results(self, operation: Operation, environment: Environment) -> Sequence[Any]:
+        """The results of one operation."""
+        with jax.named_scope(operation.name):
+            structured = self.control.get(operation.kind)
+            if structured is not None:
+                return structured(self, operation, environment)
+            step = self._steps.get(operation)
+            if step is None:
+                step = self._steps[operation] = self._prepare(operation)
+            return self._evaluate(step, environment)
+
+    def _prepare(self, operation: Operation) -> Step:
+        lowering = self.lowerings[operation.kind]
+        attributes = operation.attributes
+        if lowering.keywords is None:
+            keywords = {k: v for k, v in attributes.items() if not k.startswith("_") and "." not in k}
+            op_def = self.op_def(operation.kind)
+            if op_def is not None:
+                keywords = {k: v for k, v in keywords.items() if k in op_def.attrs}
+        else:
+            keywords = {name: attributes[name] for name in lowering.keywords if name in attributes}
+        arguments = tuple(self._arguments(operation, lowering))
+        return Step(operation, lowering, arguments, keywords, frozenset(lowering.overwrites + lowering.optional))
+
+    def _arguments(self, operation: Operation, lowering: Lowering) -> Iterable[Argument]:
+        op_def = self.op_def(operation.kind)
+        names = lowering.parameters
+        if op_def is None:
+            sizes, lists = [1] * len(names), [False] * len(names)
+        else:
+            sizes = op_def.arg_sizes(op_def.inputs, operation.attributes)
+            lists = [bool(arg.number_attr or arg.type_list_attr) for arg in op_def.inputs]
+        start = 0
+        for name, size, is_list in zip(names, sizes, lists, strict=True):
+            yield Argument(name, start, start + size, is_list, name in lowering.statics)
+            start += size
+
+    def _evaluate(self, step: Step, environment: Environment) -> Sequence[Any]:
+        operation, lowering = step.operation, step.lowering
+        arguments = [self._argument(step, argument, environment) for argument in step.arguments]
+        keywords = step.keywords
+        if lowering.draws:
+            keywords = {**keywords, "generator": environment[operation.operands[-1]]}
+        function = lowering.function
+        if lowering.numpy is not None and is_known(arguments):
+            function = lowering.numpy
+        try:
+            outputs = function(*arguments, **keywords)
+        except NeedsValue:
+            raise
+        except OpError as error:
+            raise type(error)(describe(operation, error.message), operation.name, operation.kind) from error
+        except UnsupportedError as error:
+            raise UnsupportedError(describe(operation, str(error))) from error
+        except (TypeError, ValueError, IndexError, ZeroDivisionError, OverflowError) as error:
+            raise InvalidArgumentError(describe(operation, str(error)), operation.name, operation.kind) from error
+        results = flatten(outputs)
+        if len(results) != len(operation.results):
+            raise UnsupportedError(
+                describe(operation, f"its lowering gave {len(results)} results, not {len(operation.results)}")
+            )
+        return results
+
+    def _argument(self, step: Step, argument: Argument, environment: Environment) -> Any:
+        values = step.operation.operands[argument.start : argument.stop]
+        arrays = [environment[value] for value in values]
+        if argument.name not in step.optional:
+            for value, array in zip(values, arrays, strict=True):
+                if array is None:
+                    raise uninitialized(step.operation, value)
+        if argument.is_static or step.lowering.host:
+            arrays = [
+                self.known(step.operation, value, array, environment)
+                for value, array in zip(values, arrays, strict=True)
+            ]
+        return arrays if argument.is_list else arrays[0]
+
+    def known(self, operation: Operation, value: Value, array: Any, environment: Environment) -> Any:
+        """The value as NumPy; raises `NeedsValue` where it depends on what is only traced."""
+        if is_known(array):
+            return array
+        if not isinstance(array, jax.core.Tracer):
+            return np.asarray(array)
+        folded = self._fold(value, environment)
+        if folded is None:
+            raise NeedsValue(operation, value)
+        environment[value] = folded
+        return folded
+
+    def _fold(self, value: Value, environment: Environment) -> np.ndarray | None:
+        """The value if constants alone determine it, else None."""
+        needed: dict[Operation, None] = {}
+        stack = [value]
+        while stack:
+            value_ = stack.pop()
+            if is_known(environment.get(value_, value_)) and value_ in environment:
+                continue
+            producer = value_.producer
+            if producer is None or producer.regions or not self._is_pure(producer):
+                return None
+            if producer not in needed:
+                needed[producer] = None
+                stack.extend(producer.operands)
+        inner: Environment = {
+            operand: environment[operand]
+            for producer in needed
+            for operand in producer.operands
+            if is_known(environment[operand])
+        }
+        with jax.ensure_compile_time_eval():
+            for producer in _in_order(needed):
+                inner.update(zip(producer.results, self._evaluate(self._steps[producer], inner), strict=True))
+        return np.asarray(inner[value])
+
+    def _is_pure(self, operation: Operation) -> bool:
+        step = self._steps.get(operation)
+        return step is not None and not (step.lowering.draws or step.lowering.effect or step.lowering.writes)
+
+
+def _in_order(operations: Mapping[Operation, None]) -> list[Operation]:
+    """The operations so that what makes a value comes before what reads it."""
+    ordered: dict[Operation, None] = {}
+    stack = list(operations)
+    while stack:
+        operation = stack[-1]
+        before = [
+            v.producer for v in operation.operands if v.producer in operations and v.producer not in ordered
+        ]
+        if operation in ordered or not before:
+            ordered[stack.pop()] = None
+        else:
+            stack.extend(p for p in before if p is not None)
+    return list(ordered)
+
+
+def flatten(outputs: Any) -> list[Any]:
+    """A lowering's outputs in a flat list: an array, or a tuple or list of arrays and lists."""
+    if not isinstance(outputs, (tuple, list)):
+        return [outputs]
+    flat: list[Any] = []
+    for output in outputs:
+        if isinstance(output, (tuple, list)):
+            flat.extend(output)
+        else:
+            flat.append(output)
+    return flat
+
+
+def describe(operation: Operation, problem: str) -> str:
+    """`MatMul 'tower/MatMul'(float32[2,3], float32[2,3]): ...`, the form of every error that one operation causes."""
+    types = ", ".join(str(value.type) for value in operation.operands)
+    return f"{operation.kind} '{operation.name}' ({types}): {problem}"
+
+
+def uninitialized(operation: Operation, value: Value) -> FailedPreconditionError:
+    """The error of reading a variable that has no value."""
+    return FailedPreconditionError(
+        f"Attempting to use uninitialized value {value.name.removesuffix(':0')} "
+        f"(read by {operation.kind} '{operation.name}'; restore a checkpoint that has it, or run its initializer)",
+        operation.name,
+        operation.kind,
+    )

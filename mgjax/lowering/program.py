@@ -1,0 +1,308 @@
+"""A program: what one set of feeds and fetches compiles to.
+
+A run is a sequence of *stages*. A stage is a device program, compiled as a whole, and the host steps that follow it. Most
+runs are one stage without host steps. A value that an operation must know while it is traced, or that a host step
+takes, ends a stage; tracing finds them one after another (`NeedsValue`), and the plan is made anew with each. A feed or a
+variable that shapes depend on is known before the first stage, and its value is part of the key of the compiled program.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import numpy as np
+
+from mgjax.errors import FeedError, UnsupportedError
+from mgjax.ir import Function, Operation, Value
+from mgjax.lowering.evaluate import Environment, Evaluator, NeedsValue
+from mgjax.ops import is_known
+from mgjax.passes import free_values
+
+LARGEST_STATIC_FEED = 1024
+"""Elements: a feed or variable with more is never taken into the key of a compiled program; the run is split instead."""
+
+
+@dataclass(slots=True, eq=False)
+class Stage:
+    """A device program and the host steps after it.
+
+    Attributes:
+        device: operations of the device program, in order.
+        host: operations that run in Python after it, in order.
+        takes: values from outside that the device program is given.
+        gives: values that the device program hands on.
+        compiled: the jitted device program for each set of known values.
+    """
+
+    device: list[Operation] = field(default_factory=list)
+    host: list[Operation] = field(default_factory=list)
+    takes: list[Value] = field(default_factory=list)
+    gives: list[Value] = field(default_factory=list)
+    compiled: dict[Any, Callable[..., Any]] = field(default_factory=dict)
+
+
+class Program:
+    """An ordered, threaded function, ready to be traced by JAX or run.
+
+    Args:
+        function: its attributes `inputs` and `outputs` say what its parameters and results are.
+        evaluator: evaluates its operations.
+        constants: names of feeds whose values are known while tracing.
+    """
+
+    def __init__(self, function: Function, evaluator: Evaluator, constants: Sequence[str] = ()):
+        self.function = function
+        self.inputs: tuple[tuple[str, str], ...] = function.attributes["inputs"]
+        self.outputs: tuple[tuple[str, str], ...] = function.attributes["outputs"]
+        self._evaluator = evaluator
+        self._known: dict[Value, None] = {
+            value: None
+            for (role, name), value in zip(self.inputs, function.body.parameters, strict=True)
+            if role == "feed" and name in constants
+        }
+        self._after: dict[Operation, dict[Value, None]] = {}
+        self._lock = threading.RLock()
+        self._stages: list[Stage] | None = None
+
+    def trace(self, arrays: Sequence[Any]) -> list[Any]:
+        """The results, computed inside whatever JAX transformation is active.
+
+        Args:
+            arrays: one for each parameter; None for a variable without a value.
+
+        Raises:
+            FeedError: an operation needs to know a feed that is a tracer.
+            UnsupportedError: the fetches need a host step, which no transformation can hold.
+        """
+        environment = dict(zip(self.function.body.parameters, arrays, strict=True))
+        with jax.enable_x64(True), jax.default_matmul_precision("highest"):
+            try:
+                self._evaluator.run(self.function.body.operations, environment)
+            except NeedsValue as need:
+                raise self._refusal(need, environment) from need
+            return [_as_array(environment[value]) for value in self.function.body.results]
+
+    def run(self, arrays: Sequence[Any]) -> list[Any]:
+        """The results for concrete values: device programs and host steps in turn."""
+        with jax.enable_x64(True), jax.default_matmul_precision("highest"):
+            while True:
+                stages = self._stages or self._plan()
+                try:
+                    return self._run(stages, arrays)
+                except NeedsValue as need:
+                    self._learn(need)
+
+    # ---- running a plan
+
+    def _run(self, stages: list[Stage], arrays: Sequence[Any]) -> list[Any]:
+        environment: Environment = dict(zip(self.function.body.parameters, arrays, strict=True))
+        for value in self._known:
+            if value in environment:
+                environment[value] = _as_numpy(environment[value])
+        for stage in stages:
+            if stage.device:
+                compiled, dynamic = self._compiled(stage, environment)
+                given = compiled([environment[value] for value in dynamic])
+                environment.update(zip(stage.gives, given, strict=True))
+                for value in stage.gives:
+                    if value in self._known:
+                        environment[value] = _as_numpy(environment[value])
+            for operation in stage.host:
+                for value in operation.operands:
+                    environment[value] = _as_numpy(environment[value])
+                results = self._evaluator.results(operation, environment)
+                environment.update(zip(operation.results, results, strict=True))
+        return [environment[value] for value in self.function.body.results]
+
+    def _compiled(self, stage: Stage, environment: Environment) -> tuple[Callable[..., Any], list[Value]]:
+        """The device program for the values that are known now, and the values that it takes besides."""
+        known = [value for value in stage.takes if value in self._known or _is_opaque(environment[value])]
+        key = tuple(_static_key(environment[value]) for value in known)
+        compiled = stage.compiled.get(key)
+        hidden = set(known)
+        dynamic = [value for value in stage.takes if value not in hidden]
+        if compiled is None:
+            static = {value: environment[value] for value in known}
+
+            def device_program(given: Sequence[Any]) -> list[Any]:
+                inner = static | dict(zip(dynamic, given, strict=True))
+                self._evaluator.run(stage.device, inner)
+                return [_as_array(inner[value]) for value in stage.gives]
+
+            compiled = stage.compiled[key] = jax.jit(device_program)
+        return compiled, dynamic
+
+    # ---- planning
+
+    def _plan(self) -> list[Stage]:
+        with self._lock:
+            if self._stages is None:
+                self._stages = _fill_stages(self.function, self._stage_of(), self._is_host)
+            return self._stages
+
+    def _is_host(self, operation: Operation) -> bool:
+        lowering = self._evaluator.lowerings.get(operation.kind)
+        return lowering is not None and lowering.host
+
+    def _stage_of(self) -> dict[Operation, int]:
+        """The stage of each operation: as early as its operands allow. A host step belongs to the stage before it."""
+        stage_of: dict[Operation, int] = {}
+        available: dict[Value, int] = {}
+        last_action = 0
+        for operation in self.function.body.operations:
+            values: Iterable[Value] = operation.operands
+            if operation.regions:
+                values = [*values, *(v for region in operation.regions for v in free_values(region))]
+            stage = max((available.get(value, 0) for value in values), default=0)
+            for value in self._after.get(operation, ()):
+                producer = value.producer
+                if producer in stage_of and not self._is_host(producer):
+                    stage = max(stage, stage_of[producer] + 1)
+            is_host = self._is_host(operation)
+            if is_host:
+                stage = max(stage, *(self._host_ready(v, stage_of) for v in operation.operands), 0)
+                lowering = self._evaluator.lowerings[operation.kind]
+                if lowering.effect:
+                    stage = last_action = max(stage, last_action)
+            stage_of[operation] = stage
+            for value in operation.results:
+                available[value] = stage + 1 if is_host else stage
+        return stage_of
+
+    def _host_ready(self, value: Value, stage_of: dict[Operation, int]) -> int:
+        return stage_of.get(value.producer, 0) if value.producer is not None else 0
+
+    def _learn(self, need: NeedsValue) -> None:
+        """Makes a plan in which the operation knows the value."""
+        with self._lock:
+            inputs = self._inputs_of(need.value)
+            if inputs is not None and all(value in self.function.body.parameters for value in inputs):
+                learned = [value for value in inputs if value not in self._known]
+            else:
+                learned = []
+            if learned:
+                self._known.update(dict.fromkeys(learned))
+            else:
+                top = _outermost(need.operation, self.function)
+                value = need.value
+                already = self._after.setdefault(top, {})
+                if value in already or _outermost_value(value, self.function) is None:
+                    raise UnsupportedError(
+                        f"{need.operation!r} needs {value.name!r} while it is compiled, and a loop computes it"
+                    )
+                already[value] = None
+                self._known[value] = None
+            self._stages = None
+
+    def _inputs_of(self, value: Value) -> list[Value] | None:
+        """The parameters that determine the value, if they are few and small enough to know; else None."""
+        found: dict[Value, None] = {}
+        seen: set[Value] = set()
+        stack = [value]
+        while stack:
+            value = stack.pop()
+            if value in seen:
+                continue
+            seen.add(value)
+            producer = value.producer
+            if producer is None:
+                found[value] = None
+                continue
+            lowering = self._evaluator.lowerings.get(producer.kind)
+            if producer.regions or lowering is None or lowering.draws or lowering.host:
+                return None
+            if not _reads_shape_only(producer.kind):
+                stack.extend(producer.operands)
+        return list(found) if all(_may_be_known(value) for value in found) else None
+
+    def _refusal(self, need: NeedsValue, environment: Environment) -> Exception:
+        inputs = self._inputs_of(need.value)
+        if self._is_host(need.operation):
+            return UnsupportedError(
+                f"{need.operation!r} runs on the host and cannot stand inside jit, grad or another transformation; "
+                f"feed {' or '.join(repr(v.name) for v in need.operation.results)} instead, or call fn outside of it"
+            )
+        names = [value.name for value in inputs or ()]
+        if not names:
+            return UnsupportedError(
+                f"a shape depends on data: {need.operation!r} needs {need.value.name!r} while it is compiled; "
+                f"feed {need.value.name!r} as a concrete value, or call fn outside of the transformation"
+            )
+        return FeedError(
+            f"a shape depends on {', '.join(map(repr, names))} (at {need.operation!r}), so it must be a concrete value "
+            f"here: give it with fn.bind(..., constants={{{names[0]!r}: ...}}), or call fn outside of jit"
+        )
+
+
+def _fill_stages(function: Function, stage_of: dict[Operation, int], is_host: Callable[[Operation], bool]) -> list[Stage]:
+    stages = [Stage() for _ in range(1 + max(stage_of.values(), default=0))]
+    for operation, index in stage_of.items():
+        (stages[index].host if is_host(operation) else stages[index].device).append(operation)
+    wanted: dict[Value, None] = dict.fromkeys(function.body.results)
+    for stage in reversed(stages):
+        for operation in stage.host:
+            wanted.update(dict.fromkeys(operation.operands))
+        made = {value: None for operation in stage.device for value in operation.results}
+        stage.gives = [value for value in made if value in wanted]
+        taken: dict[Value, None] = {}
+        for operation in stage.device:
+            taken.update(dict.fromkeys(operation.operands))
+            for region in operation.regions:
+                taken.update(free_values(region))
+        stage.takes = [value for value in taken if value not in made]
+        wanted.update(dict.fromkeys(stage.takes))
+    return stages
+
+
+def _reads_shape_only(kind: str) -> bool:
+    return kind in ("Shape", "ShapeN", "Rank", "Size", "ZerosLike", "OnesLike", "VariableShape")
+
+
+def _may_be_known(value: Value) -> bool:
+    """Whether a parameter is of a kind that shapes are made from: a small array of integers or booleans."""
+    dtype, shape = value.type.dtype, value.type.shape
+    if dtype is None or not (dtype.is_integer or dtype.name in ("bool", "string")):
+        return False
+    return shape is None or (len(shape) <= 1 and all(n is None or n <= LARGEST_STATIC_FEED for n in shape))
+
+
+def _outermost(operation: Operation, function: Function) -> Operation:
+    """The operation of the function's own block in which the operation stands, at any depth."""
+    while operation.block is not None and operation.block is not function.body:
+        owner = operation.block.owner
+        if not isinstance(owner, Operation):
+            break
+        operation = owner
+    return operation
+
+
+def _outermost_value(value: Value, function: Function) -> Value | None:
+    """The value if the function's own block defines it, else None."""
+    block = value.owner.block if isinstance(value.owner, Operation) else value.owner
+    return value if block is function.body else None
+
+
+def _as_array(array: Any) -> Any:
+    """A result of a trace: NumPy arrays of numbers stay what they are in dtype; None stays None."""
+    return array if array is None or isinstance(array, jax.Array) else np.asarray(array)
+
+
+def _as_numpy(array: Any) -> Any:
+    return array if array is None or is_known(array) else np.asarray(array)
+
+
+def _is_opaque(array: Any) -> bool:
+    """Whether JAX cannot take the value: no value, or an array of objects such as strings."""
+    return array is None or (not isinstance(array, jax.Array) and np.asarray(array).dtype.kind in "OSU")
+
+
+def _static_key(array: Any) -> Any:
+    if array is None:
+        return None
+    array = np.asarray(array)
+    content = tuple(array.ravel().tolist()) if array.dtype.kind == "O" else array.tobytes()
+    return array.dtype.str, array.shape, content

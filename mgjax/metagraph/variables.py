@@ -1,0 +1,184 @@
+"""The variables of a graph, and how its own saver maps them to the tensors of a checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mgjax.metagraph.graph import Graph, split_tensor_name
+from mgjax.proto import variable_pb2
+
+VARIABLE_OPS = frozenset({"VariableV2", "Variable", "VarHandleOp"})
+VARIABLE_COLLECTIONS = (
+    "variables",
+    "trainable_variables",
+    "local_variables",
+    "model_variables",
+    "moving_average_variables",
+    "metric_variables",
+    "global_step",
+)
+
+_RESTORE_OPS = frozenset({"RestoreV2", "Restore", "RestoreSlice"})
+_PASSING_OPS = frozenset({"Identity", "Reshape", "Cast", "RefIdentity"})
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """Where a saver keeps a variable.
+
+    Attributes:
+        variable: the name of the variable's node.
+        key: the name of the tensor in the checkpoint.
+        shape: the whole tensor's shape if the variable is a part of it, else None.
+        extents: (start, length) of the part along each axis, length -1 for all of it; None for the whole.
+        reshape: whether the saver gives the tensor the variable's shape (`Saver(reshape=True)`).
+    """
+
+    variable: str
+    key: str
+    shape: tuple[int, ...] | None = None
+    extents: tuple[tuple[int, int], ...] | None = None
+    reshape: bool = False
+
+
+def variable_nodes(graph: Graph) -> list[str]:
+    """The names of all variable nodes, in the graph's order."""
+    return [node.name for node in graph.graph_def.node if node.op in VARIABLE_OPS]
+
+
+def state_names(graph: Graph) -> dict[str, str]:
+    """From each variable node to the name under which its value is held.
+
+    Resource variables of one `shared_name` share one value; it goes by the name of the first of their nodes.
+    """
+    names: dict[str, str] = {}
+    first: dict[str, str] = {}
+    for name in variable_nodes(graph):
+        node = graph.nodes[name]
+        shared = node.attr["shared_name"].s.decode(errors="replace") if "shared_name" in node.attr else ""
+        key = f"{node.op == 'VarHandleOp'}/{shared or name}"
+        names[name] = first.setdefault(key, name)
+    return names
+
+
+def definitions(collections: Any) -> dict[str, variable_pb2.VariableDef]:
+    """From variable node to its VariableDef, from the collections that hold variables. Undecodable entries are left out.
+
+    Args:
+        collections: a mapping from key to CollectionDef.
+    """
+    found: dict[str, variable_pb2.VariableDef] = {}
+    for key in VARIABLE_COLLECTIONS:
+        if key not in collections:
+            continue
+        for message in decode_definitions(collections[key].bytes_list.value):
+            found.setdefault(split_tensor_name(message.variable_name)[0], message)
+    return found
+
+
+def decode_definitions(values: Iterable[bytes]) -> list[variable_pb2.VariableDef]:
+    """The VariableDefs among serialized messages; what cannot be parsed is left out."""
+    from google.protobuf.message import DecodeError
+
+    messages = []
+    for value in values:
+        try:
+            message = variable_pb2.VariableDef.FromString(value)
+        except DecodeError:
+            continue
+        if message.variable_name:
+            messages.append(message)
+    return messages
+
+
+def slice_of(definition: variable_pb2.VariableDef) -> tuple[str, tuple[int, ...], tuple[tuple[int, int], ...]] | None:
+    """(name of the whole, its shape, extents of this part) of a part of a partitioned variable, else None."""
+    info = definition.save_slice_info_def
+    if not info.full_name:
+        return None
+    return info.full_name, tuple(info.full_shape), tuple(zip(info.var_offset, info.var_shape, strict=False))
+
+
+def saved_by(graph: Graph, restore_op: str) -> list[Saved] | None:
+    """What the graph's own restore operation restores, or None where its nodes do not have the form that a Saver makes.
+
+    The form: a NoOp with control inputs, down to `Assign(variable, value)` or `AssignVariableOp(variable, value)`, where
+    `value` comes, through `Identity`, `Reshape` or `Cast`, from `RestoreV2(prefix, tensor_names, shape_and_slices)` or
+    one of the older restore ops.
+    """
+    found: list[Saved] = []
+    seen: set[str] = set()
+    stack = [restore_op.removesuffix(":0")]
+    while stack:
+        name = stack.pop()
+        node = graph.nodes.get(name)
+        if node is None or name in seen:
+            continue
+        seen.add(name)
+        if node.op in ("Assign", "AssignVariableOp"):
+            saved = _saved_by_assign(graph, node)
+            if saved is None:
+                return None
+            found.append(saved)
+        else:
+            stack.extend(text[1:] for text in reversed(node.input) if text.startswith("^"))
+    return found or None
+
+
+def _saved_by_assign(graph: Graph, assign: Any) -> Saved | None:
+    data = [text for text in assign.input if not text.startswith("^")]
+    if len(data) != 2:
+        return None
+    variable = _follow(graph, data[0], VARIABLE_OPS)
+    source = _follow(graph, data[1], _RESTORE_OPS)
+    if variable is None or source is None:
+        return None
+    restore, index = graph.nodes[source[0]], source[1]
+    keys = _strings(graph, restore.input[1])
+    slices = _strings(graph, restore.input[2]) if len(restore.input) > 2 and restore.op != "Restore" else None
+    if keys is None or index >= len(keys):
+        return None
+    shape, extents = parse_slice(slices[index]) if slices is not None and index < len(slices) else (None, None)
+    return Saved(variable[0], keys[index], shape, extents, reshape="Reshape" in source[2])
+
+
+def _follow(graph: Graph, text: str, wanted: frozenset[str]) -> tuple[str, int, set[str]] | None:
+    """The node of a wanted op that the tensor comes from, its output, and the ops passed on the way."""
+    passed: set[str] = set()
+    for _ in range(100):
+        name, index = split_tensor_name(text)
+        node = graph.nodes.get(name)
+        if node is None:
+            return None
+        if node.op in wanted:
+            return name, index, passed
+        if node.op not in _PASSING_OPS or not node.input:
+            return None
+        passed.add(node.op)
+        text = node.input[0]
+    return None
+
+
+def _strings(graph: Graph, text: str) -> list[str] | None:
+    """The strings of a constant."""
+    name = split_tensor_name(text)[0]
+    node = graph.nodes.get(name)
+    if node is None or node.op != "Const":
+        return None
+    value = np.asarray(graph.attributes(name)["value"])
+    if value.dtype != object:
+        return None
+    return [item.decode(errors="surrogateescape") for item in value.ravel().tolist()]
+
+
+def parse_slice(text: str) -> tuple[tuple[int, ...] | None, tuple[tuple[int, int], ...] | None]:
+    """A saver's `shape_and_slice`: `"4 2 0,2:0,2"` -> `((4, 2), ((0, 2), (0, 2)))`; empty text is the whole tensor."""
+    if not text:
+        return None, None
+    *sizes, extents = text.split(" ")
+    parts = [(0, -1) if part == "-" else tuple(int(n) for n in part.split(",")) for part in extents.split(":")]
+    return tuple(int(n) for n in sizes), tuple((start, length) for start, length in parts)

@@ -1,0 +1,167 @@
+"""A graph's saver: its variables to and from checkpoints."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mgjax import checkpoint
+from mgjax.errors import RestoreError, UnknownNameError
+from mgjax.function import GraphFunction, State, Variable, as_state
+from mgjax.metagraph.variables import Saved, saved_by
+from mgjax.shapes import describe, is_compatible
+
+
+class Saver:
+    """Restores and saves the variables of an imported graph, in TensorFlow's formats.
+
+    What it restores is what the graph's own saver restores: the nodes under `restore_op_name` of its SaverDef say which
+    variable is which tensor of the checkpoint. Without a SaverDef it is every variable, under its own name.
+
+    Attributes:
+        function: the graph.
+        saved: one entry for each variable that it restores and saves.
+    """
+
+    def __init__(self, function: GraphFunction, saved: Sequence[Saved]):
+        self.function = function
+        self.saved = tuple(saved)
+
+    @classmethod
+    def of(cls, function: GraphFunction) -> Saver | None:
+        """The saver of an imported graph; None if it has no SaverDef and no variables."""
+        meta_graph = function.meta_graph
+        saved = None
+        if meta_graph.HasField("saver_def") and meta_graph.saver_def.restore_op_name:
+            saved = saved_by(function.graph, meta_graph.saver_def.restore_op_name)
+        if saved is None:
+            saved = [_under_own_name(variable) for variable in function.variables.values()]
+        return cls(function, saved) if saved else None
+
+    def restore(self, path: str | os.PathLike[str], *, seed: int | None = None) -> State:
+        """The state that a checkpoint holds.
+
+        Args:
+            path: the checkpoint's prefix; the path of one of its files or its folder is understood.
+            seed: for random ops that have no seed of their own; drawn from the operating system if None.
+
+        Returns:
+            The variables that the saver covers; counters of random ops stand at their start, as in TensorFlow.
+
+        Raises:
+            MissingFileError, ReadError: what is there is no checkpoint, or is damaged.
+            RestoreError: lists the variables that the checkpoint lacks or holds with another shape or dtype.
+        """
+        opened = checkpoint.open(os.fspath(path))
+        problems: list[str] = []
+        arrays: dict[str, Any] = {}
+        names = set(opened.names())
+        for saved in self.saved:
+            variable = self._variable(saved)
+            if saved.key not in names:
+                problems.append(f"{saved.key!r} is not in the checkpoint{_for(saved)}")
+                continue
+            problem = self._mismatch(opened, saved, variable)
+            if problem is not None:
+                problems.append(problem)
+            elif not problems:
+                arrays[variable.name] = _shaped(opened.read(saved.key, _slices(saved)), saved, variable)
+        if problems:
+            raise RestoreError(
+                f"{opened.prefix!r} does not fit the graph: " + "; ".join(problems[:50])
+                + (f"; and {len(problems) - 50} more" if len(problems) > 50 else "")
+            )  # fmt: skip
+        return State(_on_device(arrays), self.function.generators(seed))
+
+    def save(
+        self, variables: Mapping[str, Any], path: str | os.PathLike[str], global_step: int | Any | None = None
+    ) -> str:
+        """Writes a V2 checkpoint, and the `checkpoint` file beside it, that TensorFlow 1.15 and 2.x restore.
+
+        Args:
+            variables: the state; all variables that the saver covers must be in it.
+            path: the prefix of the checkpoint's files.
+            global_step: a step that is put behind the prefix: an integer, an array, or the name of a variable.
+
+        Returns:
+            The prefix that was written: `path`, or `path-step`.
+
+        Raises:
+            RestoreError: lists variables that have no value.
+        """
+        state = as_state(variables)
+        missing = [saved.variable for saved in self.saved if self._variable(saved).name not in state.arrays]
+        if missing:
+            raise RestoreError(f"variables without a value cannot be saved: {', '.join(map(repr, missing))}")
+        prefix = os.fspath(path)
+        if global_step is not None:
+            step = state.arrays[global_step] if isinstance(global_step, str) else global_step
+            prefix = f"{prefix}-{int(np.asarray(step))}"
+        values = jax.device_get([state.arrays[self._variable(saved).name] for saved in self.saved])
+        checkpoint.write(prefix, [_entry(saved, value) for saved, value in zip(self.saved, values, strict=True)])
+        checkpoint.write_state(prefix)
+        return prefix
+
+    def _variable(self, saved: Saved) -> Variable:
+        variables = self.function.variables
+        name = self.function.state_name(saved.variable)
+        if name not in variables:
+            raise UnknownNameError(f"the saver covers {saved.variable!r}, which is no variable of the graph")
+        return variables[name]
+
+    def _mismatch(self, opened: checkpoint.Checkpoint, saved: Saved, variable: Variable) -> str | None:
+        dtype, shape = opened.dtype(saved.key), opened.shape(saved.key)
+        if saved.shape is not None and tuple(shape) != saved.shape:
+            whole = f"a part of {describe(saved.shape)}"
+            return f"{variable.name!r} is {whole} in the graph and of {describe(shape)} in the checkpoint"
+        found = _part_shape(shape, saved)
+        fits = is_compatible(variable.shape, found) or (saved.reshape and _same_size(variable.shape, found))
+        if dtype == variable.dtype and fits:
+            return None
+        return (
+            f"{variable.name!r} is {variable.dtype.name}{describe(variable.shape)} in the graph "
+            f"and {dtype.name}{describe(found)} in the checkpoint{_for(saved)}"
+        )
+
+
+def _under_own_name(variable: Variable) -> Saved:
+    return Saved(variable.name, variable.checkpoint_key, variable.full_shape, variable.slice)
+
+
+def _for(saved: Saved) -> str:
+    return "" if saved.key == saved.variable else f" (for the variable {saved.variable!r})"
+
+
+def _part_shape(shape: Sequence[int], saved: Saved) -> tuple[int, ...]:
+    if saved.extents is None:
+        return tuple(shape)
+    return tuple(size if length == -1 else length for size, (_, length) in zip(shape, saved.extents, strict=True))
+
+
+def _same_size(shape: Any, found: Sequence[int]) -> bool:
+    return shape is not None and None not in shape and int(np.prod(shape)) == int(np.prod(found))
+
+
+def _slices(saved: Saved) -> tuple[tuple[int, int], ...] | None:
+    return saved.extents
+
+
+def _shaped(array: np.ndarray, saved: Saved, variable: Variable) -> np.ndarray:
+    if saved.reshape and variable.shape is not None and array.shape != variable.shape:
+        return array.reshape(variable.shape)
+    return array
+
+
+def _entry(saved: Saved, value: Any) -> Any:
+    return saved.key, np.asarray(value), saved.shape, saved.extents
+
+
+def _on_device(arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+    """Numbers as JAX arrays; strings stay NumPy arrays of `bytes`."""
+    with jax.enable_x64(True):
+        return {name: array if array.dtype == object else jnp.asarray(array) for name, array in arrays.items()}
