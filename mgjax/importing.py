@@ -57,7 +57,7 @@ def import_meta_graph(
     _refuse_in_trace("import_meta_graph")
     meta_graph = meta_graph_pb2.MetaGraphDef()
     meta_graph.CopyFrom(files.read_meta_graph(meta_graph_or_file))
-    _check_unbound(meta_graph, unbound_inputs_col_name, input_map or {})
+    check_unbound(meta_graph, unbound_inputs_col_name, input_map or {})
     for key in list(meta_graph.collection_def):
         if restore_collections_predicate is not None and not restore_collections_predicate(key):
             del meta_graph.collection_def[key]
@@ -159,7 +159,7 @@ def _replacement(graph_def: Any, value: Any) -> str:
     return name
 
 
-def _check_unbound(meta_graph: Any, key: str, input_map: Mapping[str, Any]) -> None:
+def check_unbound(meta_graph: Any, key: str, input_map: Mapping[str, Any]) -> None:
     if not key or key not in meta_graph.collection_def:
         return
     wanted = sorted(value.decode() for value in meta_graph.collection_def[key].bytes_list.value)

@@ -1,0 +1,1 @@
+"""TensorFlow APIs for scripts that used them."""

@@ -1,0 +1,224 @@
+"""Importing into and exporting from a graph under construction, with TensorFlow 1's rules for names."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from google.protobuf import text_format
+from google.protobuf.message import DecodeError
+
+from mgjax.compat.v1.framework import Graph, get_default_graph
+from mgjax.compat.v1.saver import Saver
+from mgjax.compat.v1.variables import Variable
+from mgjax.importing import UNBOUND_INPUTS, check_unbound
+from mgjax.metagraph import files, transform
+from mgjax.metagraph.transform import NAMING_MESSAGES
+from mgjax.metagraph.variables import VARIABLE_COLLECTIONS
+from mgjax.proto import meta_graph_pb2
+
+
+def import_meta_graph(
+    meta_graph_or_file: Any,
+    clear_devices: bool = False,
+    import_scope: str | None = None,
+    *,
+    graph: Graph | None = None,
+    input_map: Mapping[str, Any] | None = None,
+    unbound_inputs_col_name: str = UNBOUND_INPUTS,
+    restore_collections_predicate: Callable[[str], bool] | None = None,
+    return_elements: Any = None,
+) -> Saver | None:
+    """Adds a MetaGraphDef to the default graph, and its collections to the graph's.
+
+    Returns:
+        Its saver: that of its SaverDef; else a new one if the graph has variables; else None.
+    """
+    graph = graph or get_default_graph()
+    with graph.as_default():
+        meta_graph = meta_graph_pb2.MetaGraphDef()
+        meta_graph.CopyFrom(files.read_meta_graph(meta_graph_or_file))
+        check_unbound(meta_graph, unbound_inputs_col_name, input_map or {})
+        graph.index.add_op_defs(meta_graph.meta_info_def.stripped_op_list.op)
+        if clear_devices:
+            transform.clear_devices(meta_graph.graph_def)
+        scope = _scope(graph, import_scope)
+        _add_nodes(graph, meta_graph, scope, input_map or {})
+        _add_collections(graph, meta_graph, scope, unbound_inputs_col_name, restore_collections_predicate)
+        if meta_graph.HasField("saver_def"):
+            return Saver(saver_def=_scoped_saver(meta_graph.saver_def, scope))
+        if any(isinstance(value, Variable) for value in graph.get_collection("variables")):
+            return Saver()
+        return None
+
+
+def import_graph_def(
+    graph_def: Any, input_map: Mapping[str, Any] | None = None, return_elements: Any = None, name: str | None = None
+) -> list[Any] | None:
+    """Adds a GraphDef to the default graph, under the scope `name` ("import" by default)."""
+    graph = get_default_graph()
+    meta_graph = meta_graph_pb2.MetaGraphDef()
+    meta_graph.graph_def.CopyFrom(files.read_graph_def(graph_def))
+    scope = _scope(graph, "import" if name is None else name)
+    _add_nodes(graph, meta_graph, scope, input_map or {})
+    if return_elements is None:
+        return None
+    return [graph.as_graph_element(transform.scoped(element, scope)) for element in return_elements]
+
+
+def _scope(graph: Graph, import_scope: str | None) -> str:
+    if import_scope:
+        return graph.unique_name(import_scope.rstrip("/"))
+    return graph.current_scope
+
+
+def _add_nodes(graph: Graph, meta_graph: Any, scope: str, input_map: Mapping[str, Any]) -> None:
+    graph_def = meta_graph.graph_def
+    names = {node.name: transform.scoped(node.name, scope) for node in graph_def.node}
+    taken = graph.index.nodes
+    if any(name in taken for name in names.values()):
+        wanted = set(names.values())
+        for old, name in names.items():
+            if name in taken:
+                names[old] = _free_name(name, lambda candidate: candidate in taken or candidate in wanted)
+                wanted.add(names[old])
+    if any(old != new for old, new in names.items()):
+        transform.rename_nodes(graph_def, lambda name: names.get(name, name), scope)
+    if input_map:
+        mapping = {
+            transform.scoped(key, scope): graph.as_graph_element(value).name for key, value in input_map.items()
+        }
+        unused = transform.map_inputs(graph_def, mapping)
+        if unused:
+            raise ValueError(f"Attempted to map inputs that were not found in graph_def: [{', '.join(unused)}]")
+    target = graph.meta_graph.graph_def
+    first = len(target.node)
+    target.node.extend(graph_def.node)
+    known = {function.signature.name for function in target.library.function}
+    target.library.function.extend(f for f in graph_def.library.function if f.signature.name not in known)
+    target.library.gradient.extend(graph_def.library.gradient)
+    graph.index.library.update({function.signature.name: function for function in target.library.function})
+    if first == 0 and graph_def.versions.producer:
+        graph.index.producer = graph_def.versions.producer
+    graph.index.extend(target.node[first:])
+    for name in names.values():
+        graph.take_name(name)
+    graph.function.refresh()
+
+
+def _free_name(name: str, is_taken: Callable[[str], bool]) -> str:
+    number = 1
+    while is_taken(f"{name}_{number}"):
+        number += 1
+    return f"{name}_{number}"
+
+
+def _scoped_saver(saver_def: Any, scope: str) -> Any:
+    copy = meta_graph_pb2.SaverDef()
+    copy.CopyFrom(saver_def)
+    transform.rename_saver(copy, lambda name: transform.scoped(name, scope))
+    return copy
+
+
+def _add_collections(
+    graph: Graph, meta_graph: Any, scope: str, unbound: str, predicate: Callable[[str], bool] | None
+) -> None:
+    made: dict[bytes, Variable] = {}
+    keys = sorted(meta_graph.collection_def, key=lambda key: (key != "trainable_variables", key))
+    for key in keys:
+        if key == unbound or (predicate is not None and not predicate(key)):
+            continue
+        collection = meta_graph.collection_def[key]
+        kind = collection.WhichOneof("kind")
+        if kind is None:
+            continue
+        values = getattr(collection, kind).value
+        if kind == "node_list":
+            for name in values:
+                element = _element(graph, transform.scoped(name, scope))
+                if element is not None:
+                    graph.add_to_collection(key, element)
+        elif kind == "bytes_list" and key in NAMING_MESSAGES:
+            for value in values:
+                graph.add_to_collection(key, _from_bytes(key, value, scope, made))
+        elif kind == "bytes_list" and scope:
+            for value in values:
+                graph.add_to_collection(key, transform.scoped(value.decode(errors="replace"), scope))
+        else:
+            for value in values:
+                graph.add_to_collection(key, value)
+
+
+def _element(graph: Graph, name: str) -> Any:
+    """The element of a name; None where the graph lacks it, so that one bad entry does not make the file unusable."""
+    try:
+        return graph.as_graph_element(name)
+    except (KeyError, ValueError):
+        return None
+
+
+def _from_bytes(key: str, value: bytes, scope: str, made: dict[bytes, Variable]) -> Any:
+    try:
+        message = NAMING_MESSAGES[key].FromString(value)
+    except DecodeError:
+        return value
+    if key in VARIABLE_COLLECTIONS:
+        if value not in made:
+            try:
+                made[value] = Variable.from_proto(message, import_scope=scope or None)
+            except (KeyError, ValueError):
+                return value
+        return made[value]
+    transform.rename_fields(message, lambda name: transform.scoped(name, scope))
+    return Saver(saver_def=message) if key == "savers" else message
+
+
+def export_meta_graph(
+    filename: str | os.PathLike[str] | None = None,
+    *,
+    graph: Graph | None = None,
+    saver_def: Any = None,
+    as_text: bool = False,
+    clear_devices: bool = False,
+) -> Any:
+    """The default graph as a MetaGraphDef with its collections; written to `filename` if one is given."""
+    graph = graph or get_default_graph()
+    meta_graph = meta_graph_pb2.MetaGraphDef()
+    meta_graph.graph_def.CopyFrom(graph.meta_graph.graph_def)
+    if clear_devices:
+        transform.clear_devices(meta_graph.graph_def)
+    meta_graph.meta_info_def.tensorflow_version = "1.15.5"
+    meta_graph.meta_info_def.stripped_op_list.op.extend(graph.index.op_messages())
+    for key, values in graph.collections.items():
+        _export_collection(meta_graph, key, values)
+    if saver_def is not None:
+        meta_graph.saver_def.CopyFrom(saver_def)
+    if filename is not None:
+        content = text_format.MessageToString(meta_graph).encode() if as_text else meta_graph.SerializeToString()
+        files.write_whole(filename, content)
+    return meta_graph
+
+
+def _export_collection(meta_graph: Any, key: str, values: list[Any]) -> None:
+    """Adds a collection; one that has no form in the file is left out, as TensorFlow leaves it out."""
+    if not values:
+        return
+    first = values[0]
+    collection = meta_graph_pb2.CollectionDef()
+    try:
+        if hasattr(first, "to_proto") or hasattr(first, "SerializeToString"):
+            collection.bytes_list.value.extend(
+                (value.to_proto() if hasattr(value, "to_proto") else value).SerializeToString() for value in values
+            )
+        elif isinstance(first, (str, bytes)):
+            collection.bytes_list.value.extend(v.encode() if isinstance(v, str) else v for v in values)
+        elif isinstance(first, int):
+            collection.int64_list.value.extend(values)
+        elif isinstance(first, float):
+            collection.float_list.value.extend(values)
+        else:
+            collection.node_list.value.extend(value.name for value in values)
+    except (TypeError, AttributeError, ValueError):
+        return
+    meta_graph.collection_def[key].CopyFrom(collection)
