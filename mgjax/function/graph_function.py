@@ -21,7 +21,7 @@ from mgjax.lowering.program import Program
 from mgjax.metagraph.graph import Graph, nearest, split_tensor_name
 from mgjax.metagraph.variables import definitions, slice_of, state_names
 from mgjax.ops import Lowering
-from mgjax.ops.random import initial_generator
+from mgjax.ops.philox import initial_generator
 
 PLACEHOLDER_OPS = frozenset({"Placeholder", "PlaceholderV2", "PlaceholderWithDefault"})
 
@@ -120,7 +120,9 @@ class GraphFunction:
         program = self._program(feeds, fetches, constants)
         given = {name: self._convert(name, value) for name, value in zip(feeds, values, strict=True)}
         given.update(constants)
-        is_traced = any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree_util.tree_leaves((state, list(given.values()))))
+        is_traced = any(
+            isinstance(leaf, jax.core.Tracer) for leaf in jax.tree_util.tree_leaves((state, list(given.values())))
+        )
         generators = _Generators(self, state, program)
         arrays = []
         for role, name in program.inputs:
@@ -208,9 +210,7 @@ class GraphFunction:
     def feeds(self) -> dict[str, Tensor]:
         """The graph's placeholders, by name."""
         return {
-            node.name: self.tensor(f"{node.name}:0")
-            for node in self.graph.graph_def.node
-            if node.op in PLACEHOLDER_OPS
+            node.name: self.tensor(f"{node.name}:0") for node in self.graph.graph_def.node if node.op in PLACEHOLDER_OPS
         }
 
     def tensor(self, name: str) -> Tensor:
@@ -275,6 +275,11 @@ class GraphFunction:
     def trainable(self) -> dict[str, Variable]:
         """The trainable variables, by name."""
         return {name: variable for name, variable in self.variables.items() if variable.trainable}
+
+    def refresh(self) -> None:
+        """Forgets what was found in the graph, after nodes were added to it; compiled programs stay."""
+        for name in ("feeds", "variables", "_state_names", "random_operations", "_generator_rows"):
+            self.__dict__.pop(name, None)
 
     @functools.cached_property
     def operations(self) -> Mapping[str, GraphOperation]:

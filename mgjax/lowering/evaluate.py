@@ -211,9 +211,7 @@ def _in_order(operations: Mapping[Operation, None]) -> list[Operation]:
     stack = list(operations)
     while stack:
         operation = stack[-1]
-        before = [
-            v.producer for v in operation.operands if v.producer in operations and v.producer not in ordered
-        ]
+        before = [v.producer for v in operation.operands if v.producer in operations and v.producer not in ordered]
         if operation in ordered or not before:
             ordered[stack.pop()] = None
         else:

@@ -238,7 +238,9 @@ class Program:
         )
 
 
-def _fill_stages(function: Function, stage_of: dict[Operation, int], is_host: Callable[[Operation], bool]) -> list[Stage]:
+def _fill_stages(
+    function: Function, stage_of: dict[Operation, int], is_host: Callable[[Operation], bool]
+) -> list[Stage]:
     stages = [Stage() for _ in range(1 + max(stage_of.values(), default=0))]
     for operation, index in stage_of.items():
         (stages[index].host if is_host(operation) else stages[index].device).append(operation)

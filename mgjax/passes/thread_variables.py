@@ -39,6 +39,8 @@ def thread_variables(function: Function, traits: Traits) -> None:
         present[key] = function.body.add_parameter(type, key[1] if key[0] == "variable" else f"{key[1]}#generator")
     before = dict(present)
     threading.run(function.body, present)
+    for operation in threading.dropped:
+        operation.set_operands(())
     for key, value in present.items():
         if value is not before[key]:
             function.body.results.append(value)
@@ -51,6 +53,11 @@ class _Threading:
     def __init__(self, function: Function, traits: Traits):
         self.traits = traits
         self.uses = VariableUses(function, traits)
+        # What each value refers to is found before operands change.
+        for operation in walk(function.body):
+            for value in operation.results:
+                self.uses.variable(value)
+        self.dropped: list[Operation] = []
 
     def state_types(self, block: Block) -> dict[Key, TensorType]:
         """All state that the block touches, with the types of the values that hold it."""
@@ -85,7 +92,7 @@ class _Threading:
         kept = []
         for operation in list(block.operations):
             if self.traits.variable(operation) is not None or self._only_forwards_state(operation):
-                operation.set_operands(())
+                self.dropped.append(operation)
                 continue
             if operation.kind == "if":
                 operation = self._thread_if(operation, present)

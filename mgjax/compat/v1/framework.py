@@ -232,7 +232,7 @@ class Graph:
                     f"The operation, {name!r}, does not exist in the graph."
                 )
             if name == element:
-                raise ValueError(f'The name {element!r} looks a like a Tensor name, but is not a valid one.')
+                raise ValueError(f"The name {element!r} looks a like a Tensor name, but is not a valid one.")
             operation = self.get_operation_by_name(name)
             if index >= len(operation.outputs):
                 raise KeyError(
@@ -417,7 +417,7 @@ class Tensor:
 
     def __repr__(self) -> str:
         dtype = "unknown" if self.dtype is None else self.dtype.name
-        return f'<tf.Tensor {self.name!r} shape={self._shape} dtype={dtype}>'
+        return f"<tf.Tensor {self.name!r} shape={self._shape} dtype={dtype}>"
 
     def __hash__(self) -> int:
         return id(self)

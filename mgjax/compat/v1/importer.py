@@ -86,9 +86,7 @@ def _add_nodes(graph: Graph, meta_graph: Any, scope: str, input_map: Mapping[str
     if any(old != new for old, new in names.items()):
         transform.rename_nodes(graph_def, lambda name: names.get(name, name), scope)
     if input_map:
-        mapping = {
-            transform.scoped(key, scope): graph.as_graph_element(value).name for key, value in input_map.items()
-        }
+        mapping = {transform.scoped(key, scope): graph.as_graph_element(value).name for key, value in input_map.items()}
         unused = transform.map_inputs(graph_def, mapping)
         if unused:
             raise ValueError(f"Attempted to map inputs that were not found in graph_def: [{', '.join(unused)}]")

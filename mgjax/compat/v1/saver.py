@@ -156,7 +156,9 @@ def _add_saver_nodes(graph: Any, by_key: Mapping[str, Any], name: str, max_to_ke
         prefix = graph.create_op("PlaceholderWithDefault", [filename], {"shape": ()}, "Const").outputs[0]
         names = graph.create_op("Const", [], _strings(texts), "SaveV2/tensor_names").outputs[0]
         parts = graph.create_op("Const", [], _strings(slices), "SaveV2/shape_and_slices").outputs[0]
-        values = [variable._as_reference() if not variable.is_resource else variable.read_value() for variable in variables]
+        values = [
+            variable._as_reference() if not variable.is_resource else variable.read_value() for variable in variables
+        ]
         save = graph.create_op("SaveV2", [prefix, names, parts, values], {"dtypes": kinds}, "SaveV2")
         with graph.control_dependencies([save]):
             saved = graph.create_op("Identity", [prefix], {}, "control_dependency").outputs[0]

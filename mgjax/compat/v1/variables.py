@@ -129,11 +129,15 @@ class Variable:
         """Sets it; the tensor of its value after."""
         return self._update("Assign", "AssignVariableOp", value, name)
 
-    def assign_add(self, delta: Any, use_locking: bool = False, name: str | None = None, read_value: bool = True) -> Any:
+    def assign_add(
+        self, delta: Any, use_locking: bool = False, name: str | None = None, read_value: bool = True
+    ) -> Any:
         """Adds to it; the tensor of its value after."""
         return self._update("AssignAdd", "AssignAddVariableOp", delta, name)
 
-    def assign_sub(self, delta: Any, use_locking: bool = False, name: str | None = None, read_value: bool = True) -> Any:
+    def assign_sub(
+        self, delta: Any, use_locking: bool = False, name: str | None = None, read_value: bool = True
+    ) -> Any:
         """Subtracts from it; the tensor of its value after."""
         return self._update("AssignSub", "AssignSubVariableOp", delta, name)
 
@@ -199,7 +203,9 @@ moving_average_variables = _collection(GraphKeys.MOVING_AVERAGE_VARIABLES)
 def variables_initializer(var_list: Sequence[Any], name: str = "init") -> Operation:
     """An operation that runs the initializers of the variables."""
     graph = get_default_graph()
-    with graph.control_dependencies([variable.initializer for variable in var_list if variable.initializer is not None]):
+    with graph.control_dependencies(
+        [variable.initializer for variable in var_list if variable.initializer is not None]
+    ):
         return graph.create_op("NoOp", [], {}, name)
 
 

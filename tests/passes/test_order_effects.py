@@ -1,0 +1,101 @@
+"""The order of effects: data and control edges decide, then reads before writes, then the order of the nodes."""
+
+import pytest
+
+from mgjax.errors import VerifyError
+from mgjax.ir import parse_function, verify
+from mgjax.passes import order_effects
+from tests.passes.stub_traits import StubTraits
+
+VARIABLE = "%w = VariableV2() {dtype = float32, shape = []} : (ref float32[])"
+
+
+def ordered(text):
+    function = parse_function(text)
+    order_effects(function, StubTraits())
+    verify(function)
+    return [operation.name for operation in function.body.operations]
+
+
+def test_an_unordered_read_comes_before_the_write():
+    names = ordered(f"""graph @main(%x: float32[]) {{
+      {VARIABLE}
+      %set = Assign(%w, %x) : (ref float32[])
+      %read = Neg(%w) : (float32[])
+      return %read
+    }}""")
+    assert names == ["w", "read", "set"]
+
+
+def test_a_read_through_an_identity_happens_where_its_value_is_used():
+    names = ordered(f"""graph @main(%x: float32[]) {{
+      {VARIABLE}
+      %alias = Identity(%w) : (float32[])
+      %set = Assign(%w, %x) [^alias] : (ref float32[])
+      %unordered = Neg(%alias) : (float32[])
+      %later = Abs(%alias) [^set] : (float32[])
+      return %unordered, %later
+    }}""")
+    assert names.index("unordered") < names.index("set") < names.index("later")
+
+
+def test_a_control_edge_puts_a_read_after_the_write():
+    names = ordered(f"""graph @main(%x: float32[]) {{
+      {VARIABLE}
+      %read = Neg(%w) [^set] : (float32[])
+      %set = Assign(%w, %x) : (ref float32[])
+      return %read
+    }}""")
+    assert names == ["w", "set", "read"]
+
+
+def test_a_read_that_waits_for_another_write_still_comes_before_an_unordered_one():
+    names = ordered(f"""graph @main(%x: float32[]) {{
+      {VARIABLE}
+      %v = VariableV2() {{dtype = float32, shape = []}} : (ref float32[])
+      %set_w = Assign(%w, %x) : (ref float32[])
+      %set_v = Assign(%v, %x) : (ref float32[])
+      %read_w = Neg(%w) [^set_v] : (float32[])
+      return %read_w
+    }}""")
+    assert names.index("set_v") < names.index("read_w") < names.index("set_w")
+
+
+def test_two_unordered_writes_keep_the_order_of_the_nodes():
+    names = ordered(f"""graph @main(%x: float32[]) {{
+      {VARIABLE}
+      %first = AssignAdd(%w, %x) : (ref float32[])
+      %second = Assign(%w, %x) : (ref float32[])
+      return
+    }}""")
+    assert names == ["w", "first", "second"]
+
+
+def test_a_write_inside_a_branch_waits_for_reads_outside_of_it():
+    names = ordered(f"""graph @main(%x: float32[], %p: bool[]) {{
+      {VARIABLE}
+      %branch = if(%p) : () then() {{
+        %set = Assign(%w, %x) : (ref float32[])
+        return
+      }} else() {{
+        return
+      }}
+      %read = Neg(%w) : (float32[])
+      return %read
+    }}""")
+    assert names == ["w", "read", "branch"]
+
+
+def test_a_cycle_is_refused_by_name():
+    with pytest.raises(VerifyError, match="'a' depends on itself"):
+        ordered("""graph @main(%x: float32[]) {
+          %a = Neg(%b) : (float32[])
+          %b = Neg(%a) : (float32[])
+          return %b
+        }""")
+
+
+def test_ten_thousand_operations_in_a_chain_are_no_recursion():
+    lines = ["%n0 = Neg(%x) : (float32[])"] + [f"%n{i} = Neg(%n{i - 1}) : (float32[])" for i in range(1, 10_000)]
+    text = "\n".join(["graph @main(%x: float32[]) {", *reversed(lines), "return %n9999", "}"])
+    assert ordered(text)[:2] == ["n0", "n1"]

@@ -1,0 +1,107 @@
+"""Variables and generators become values: parameters, results, and what lies between."""
+
+import textwrap
+
+from mgjax.ir import parse_function, print_function, verify
+from mgjax.passes import order_effects, thread_variables
+from tests.passes.stub_traits import StubTraits
+
+W = "%w = VariableV2() {dtype = float32, shape = [2]} : (ref float32[2])"
+
+
+def threaded(text):
+    function = parse_function(text)
+    order_effects(function, StubTraits())
+    thread_variables(function, StubTraits())
+    verify(function)
+    return function
+
+
+def body(function):
+    lines = print_function(function).splitlines()
+    return textwrap.dedent("\n".join(lines[1:-1])).strip()
+
+
+def test_a_variable_becomes_a_parameter_and_its_last_value_a_result():
+    function = threaded(f"""graph @main(%x: float32[2]) {{
+      {W}
+      %y = Neg(%w) : (float32[2])
+      %set = Assign(%w, %x) : (ref float32[2])
+      return %y
+    }}""")
+    assert function.attributes["inputs"] == (("feed", "x"), ("variable", "w"))
+    assert function.attributes["outputs"] == (("fetch", "0"), ("variable", "w"))
+    assert body(function) == textwrap.dedent("""\
+        %y = Neg(%w) : (float32[2])
+        %set = Assign(%w, %x) : (float32[2])
+        return %y, %set""")
+
+
+def test_a_variable_that_is_only_read_is_no_result():
+    function = threaded(f"graph @main() {{\n{W}\n%y = Neg(%w) : (float32[2])\nreturn %y\n}}")
+    assert function.attributes["outputs"] == (("fetch", "0"),)
+
+
+def test_a_fetched_reference_has_its_value_after_the_run():
+    function = threaded(f"""graph @main(%x: float32[2]) {{
+      {W}
+      %alias = Identity(%w) : (float32[2])
+      %set = Assign(%w, %x) : (ref float32[2])
+      return %w, %alias, %set
+    }}""")
+    assert [value.name for value in function.body.results] == ["set:0"] * 4
+
+
+def test_handles_are_followed_through_identities():
+    function = threaded("""graph @main(%x: float32[2]) {
+      %h = VarHandleOp() {dtype = float32, shape = [2]} : (resource[])
+      %copy = Identity(%h) : (resource[])
+      %set = AssignVariableOp(%copy, %x) : ()
+      %read = ReadVariableOp(%h) [^set] : (float32[2])
+      return %read
+    }""")
+    assert function.attributes["outputs"] == (("fetch", "0"), ("variable", "h"))
+    assert body(function).splitlines()[1] == "%read = ReadVariableOp(%set) : (float32[2])"
+
+
+def test_a_variable_set_in_one_branch_comes_out_of_the_if():
+    function = threaded(f"""graph @main(%x: float32[2], %p: bool[]) {{
+      {W}
+      %branch = if(%p) : () then() {{
+        %set = Assign(%w, %x) : (ref float32[2])
+        return
+      }} else() {{
+        return
+      }}
+      return
+    }}""")
+    then, otherwise = function.body.operations[0].regions
+    assert [value.name for value in then.results] == ["set:0"]
+    assert [value.name for value in otherwise.results] == ["w"]
+    assert [value.name for value in function.body.results] == ["branch:0"]
+
+
+def test_a_variable_set_in_a_loop_is_carried():
+    function = threaded(f"""graph @main(%n: int32[]) {{
+      {W}
+      %loop = while(%n) : (int32[]) cond(%i: int32[]) {{
+        %more = Less(%i, %n) : (bool[])
+        return %more
+      }} body(%j: int32[]) {{
+        %add = AssignAdd(%w, %w) : (ref float32[2])
+        return %j
+      }}
+      return %loop
+    }}""")
+    loop = function.body.operations[0]
+    assert [value.name for value in loop.operands] == ["n", "w"]
+    carried = loop.regions[1].parameters[1]
+    assert list(loop.regions[1].operations[0].operands) == [carried, carried]
+    assert function.body.results[1] is loop.results[1]
+
+
+def test_a_generator_is_threaded_through_the_operation_that_draws():
+    function = threaded("graph @main(%s: int32[1]) {\n%r = RandomUniform(%s) : (float32[?])\nreturn %r\n}")
+    assert function.attributes["inputs"] == (("feed", "s"), ("generator", "r"))
+    assert function.attributes["outputs"] == (("fetch", "0"), ("generator", "r"))
+    assert [value.name for value in function.body.results] == ["r:0", "r:1"]
