@@ -1,8 +1,8 @@
 """mgjax brings TensorFlow 1 models back to life on JAX.
 
-    fn, saver = mgjax.import_meta_graph("my-model-10000.meta")
-    variables = saver.restore("my-model-10000")
-    variables, probs = fn(variables, {"x:0": images}, "probs:0")
+fn, saver = mgjax.import_meta_graph("my-model-10000.meta")
+variables = saver.restore("my-model-10000")
+variables, probs = fn(variables, {"x:0": images}, "probs:0")
 """
 
 from mgjax import errors

@@ -16,7 +16,7 @@ from mgjax.metagraph import files, transform
 from mgjax.metagraph.graph import Graph
 from mgjax.ops import REGISTRY, Lowering
 from mgjax.proto import meta_graph_pb2
-from mgjax.proto.values import python_to_attr_value
+from mgjax.proto.values import encode_attr
 from mgjax.saver import Saver
 
 UNBOUND_INPUTS = "unbound_inputs"
@@ -154,8 +154,8 @@ def _replacement(graph_def: Any, value: Any) -> str:
     taken = {node.name for node in graph_def.node}
     name = next(name for i in range(len(taken) + 1) if (name := f"input_map/value_{i}") not in taken)
     node = graph_def.node.add(name=name, op="Const")
-    python_to_attr_value(dtypes.from_numpy(array.dtype), node.attr["dtype"])
-    python_to_attr_value(array, node.attr["value"])
+    node.attr["dtype"].CopyFrom(encode_attr(dtypes.from_numpy(array.dtype), "type"))
+    node.attr["value"].CopyFrom(encode_attr(array, "tensor"))
     return name
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from mgjax.errors import FeedError, UnsupportedError
@@ -21,6 +22,9 @@ from mgjax.ir import Function, Operation, Value
 from mgjax.lowering.evaluate import Environment, Evaluator, NeedsValue
 from mgjax.ops import is_known
 from mgjax.passes import free_values
+
+LARGEST_EMBEDDED_CONSTANT = 1 << 14
+"""Bytes: larger constants are handed to a device program as arguments, not compiled into it."""
 
 LARGEST_STATIC_FEED = 1024
 """Elements: a feed or variable with more is never taken into the key of a compiled program; the run is split instead."""
@@ -65,6 +69,8 @@ class Program:
             if role == "feed" and name in constants
         }
         self._after: dict[Operation, dict[Value, None]] = {}
+        self._constants = {op: op.attributes["value"] for op in function.body.operations if _is_large_constant(op)}
+        self._on_device: dict[Value, Any] = {}
         self._lock = threading.RLock()
         self._stages: list[Stage] | None = None
 
@@ -100,6 +106,7 @@ class Program:
 
     def _run(self, stages: list[Stage], arrays: Sequence[Any]) -> list[Any]:
         environment: Environment = dict(zip(self.function.body.parameters, arrays, strict=True))
+        environment.update(self._on_device)
         for value in self._known:
             if value in environment:
                 environment[value] = _as_numpy(environment[value])
@@ -141,6 +148,7 @@ class Program:
     def _plan(self) -> list[Stage]:
         with self._lock:
             if self._stages is None:
+                self._on_device = {op.result: jnp.asarray(array) for op, array in self._constants.items()}
                 self._stages = _fill_stages(self.function, self._stage_of(), self._is_host)
             return self._stages
 
@@ -154,6 +162,8 @@ class Program:
         available: dict[Value, int] = {}
         last_action = 0
         for operation in self.function.body.operations:
+            if operation in self._constants:
+                continue
             values: Iterable[Value] = operation.operands
             if operation.regions:
                 values = [*values, *(v for region in operation.regions for v in free_values(region))]
@@ -258,6 +268,13 @@ def _fill_stages(
         stage.takes = [value for value in taken if value not in made]
         wanted.update(dict.fromkeys(stage.takes))
     return stages
+
+
+def _is_large_constant(operation: Operation) -> bool:
+    if operation.kind != "Const":
+        return False
+    array = operation.attributes.get("value")
+    return isinstance(array, np.ndarray) and array.dtype.kind != "O" and array.nbytes > LARGEST_EMBEDDED_CONSTANT
 
 
 def _reads_shape_only(kind: str) -> bool:

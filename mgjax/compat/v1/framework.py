@@ -19,7 +19,7 @@ from mgjax.metagraph.graph import Graph as IndexedGraph
 from mgjax.metagraph.graph import split_tensor_name
 from mgjax.ops import REGISTRY
 from mgjax.proto import meta_graph_pb2
-from mgjax.proto.values import python_to_attr_value
+from mgjax.proto.values import encode_attr
 
 PRODUCER = 134
 """The GraphDef version that TensorFlow 1.15 writes."""
@@ -175,12 +175,9 @@ class Graph:
         node.input.extend(f"^{control}" for control in sorted(controls))
         node.device = self._device[-1] if self._device else ""
         for attr in op_def.attrs.values():
-            if attr.name in given:
-                python_to_attr_value(given[attr.name], node.attr[attr.name])
-            elif attr.has_default:
-                python_to_attr_value(attr.default, node.attr[attr.name])
-            else:
+            if attr.name not in given and not attr.has_default:
                 raise ValueError(f"{op} {node.name!r} needs the attribute {attr.name!r}")
+            node.attr[attr.name].CopyFrom(encode_attr(given.get(attr.name, attr.default), attr.type))
         self.index.extend([node])
         self.function.refresh()
         return self.get_operation_by_name(node.name)
