@@ -13,6 +13,7 @@ from mgjax.ops import (  # noqa: F401
     normalization,
     pooling,
     random,
+    sources,
     special,
 )
 from mgjax.ops.registry import REGISTRY, Lowering, Static, array_module, describe, is_known, lower, registered, table
