@@ -15,7 +15,7 @@ from mgjax import opdefs
 from mgjax.errors import UnknownNameError
 from mgjax.ir import TensorType
 from mgjax.proto import graph_pb2
-from mgjax.proto.values import attr_value_to_python
+from mgjax.proto.values import decode_attr
 from mgjax.shapes import Shape
 
 OUTPUT_SHAPES = "_output_shapes"
@@ -100,7 +100,7 @@ class Graph:
 
 def decode_attributes(node: graph_pb2.NodeDef, op_def: opdefs.OpDef | None) -> dict[str, Any]:
     """The attributes of a NodeDef as Python values, completed by the OpDef's defaults."""
-    attributes = {key: attr_value_to_python(value) for key, value in node.attr.items()}
+    attributes = {key: decode_attr(value) for key, value in node.attr.items()}
     if op_def is not None:
         for attr in op_def.attrs.values():
             if attr.has_default and attr.name not in attributes:
