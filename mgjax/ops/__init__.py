@@ -6,15 +6,22 @@ Importing this package imports every family and so fills the registry.
 from mgjax.ops import (  # noqa: F401
     activations,
     casting,
+    checks,
     comparison,
     convolution,
     elementwise,
     losses,
     normalization,
+    optimizers,
     pooling,
     random,
+    scatter,
+    segments,
+    sorting,
     sources,
+    sparse_optimizers,
     special,
+    variables,
 )
 from mgjax.ops.registry import REGISTRY, Lowering, Static, array_module, describe, is_known, lower, registered, table
 

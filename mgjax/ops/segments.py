@@ -44,7 +44,9 @@ def _segment_prod_jvp(size, primals, tangents):
     is_zero = data == 0
     zeros = segment_sum(is_zero.astype(np.int32), ids, size)
     others = segment_prod(jnp.where(is_zero, jnp.ones_like(data), data), ids, size)
-    own = jnp.where(is_zero, _spread(others, ids), _spread(product, ids) / jnp.where(is_zero, jnp.ones_like(data), data))
+    own = jnp.where(
+        is_zero, _spread(others, ids), _spread(product, ids) / jnp.where(is_zero, jnp.ones_like(data), data)
+    )
     own = jnp.where(is_zero & (_spread(zeros, ids) > 1), jnp.zeros_like(data), own)
     return product, segment_sum(tangents[0] * own, ids, size)
 

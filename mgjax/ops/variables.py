@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mgjax.errors import InvalidArgumentError, OutOfRangeError, UnimplementedError, UnsupportedError
-from mgjax.ops.registry import Static, array_module, is_known, lower
+from mgjax.ops.registry import Static, is_known, lower
 from mgjax.ops.scatter import check_nd_shapes, check_rows, scatter_nd, scatter_rows
 from mgjax.shapes import describe
 

@@ -1,0 +1,56 @@
+import jax
+import numpy as np
+import pytest
+
+from mgjax.errors import InvalidArgumentError
+from mgjax.ops import REGISTRY
+from mgjax.ops.checks import assert_true, check_numerics, print_data
+from tests.ops.live import check, raises
+
+NAN, INF = np.nan, np.inf
+
+
+@pytest.mark.parametrize("op", ["CheckNumerics", "CheckNumericsV2"])
+@pytest.mark.parametrize(
+    "values", [[NAN], [INF], [-INF], [INF, -INF], [-INF, NAN], [INF, NAN], [NAN, -INF, INF]], ids=str
+)
+def test_check_numerics_names_what_it_found(op, values):
+    inputs = {"tensor": np.float32([1, *values])}
+    with pytest.raises(InvalidArgumentError) as caught:
+        REGISTRY[op].function(**inputs, message="here")
+    assert caught.value.message in raises(op, inputs, {"message": "here"})
+
+
+def test_check_numerics_passes_on_what_it_cannot_know():
+    check("CheckNumerics", {"tensor": np.float32([1, 2])}, {"message": "here"})
+    assert np.isnan(jax.jit(lambda x: check_numerics(x, message="here"))(np.float32(NAN)))
+
+
+@pytest.mark.parametrize(
+    "data, summarize",
+    [
+        ([np.float32([1, 2.5, 3, 4]), np.int32([[1, 2], [3, 4]]), np.array(b"msg"), np.array([True, False])], 3),
+        ([np.arange(8).reshape(2, 2, 2)], 3),
+        ([np.arange(12).reshape(3, 2, 2)], 6),
+        ([np.arange(8).reshape(4, 2)], 2),
+        ([np.arange(8).reshape(4, 2)], -1),
+        ([np.arange(3)], 0),
+        ([np.zeros(0, np.float32), np.zeros((2, 0), np.float32), np.int32(5)], 3),
+        ([np.float32([3.14159265, 1e10, 0.3]), np.float64([0.1 + 0.2, 1e-7, 100]), np.float32([NAN, -INF, 0.0])], 3),
+        ([np.float16([0.1, 2]), np.complex64([1 + 2j]), np.array([b"a\x07", b"q'\"\n\\\t"])], 3),
+    ],
+)
+def test_a_failed_assertion_shows_its_data_as_tensorflow_does(data, summarize):
+    with pytest.raises(InvalidArgumentError) as caught:
+        assert_true(np.False_, data, summarize=summarize)
+    inputs = {"condition": np.False_, "data": data}
+    assert raises("Assert", inputs, {"summarize": summarize}).rstrip().endswith(caught.value.message)
+
+
+def test_an_assertion_passes_where_it_holds_or_is_not_known():
+    assert assert_true(np.True_, [np.float32(1)]) == ()
+    assert jax.jit(lambda x: assert_true(x, []))(False) == ()
+
+
+def test_print_passes_its_input_on():
+    assert print_data(3, [1, 2]) == 3
