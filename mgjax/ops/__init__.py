@@ -5,6 +5,7 @@ Importing this package imports every family and so fills the registry.
 
 from mgjax.ops import (  # noqa: F401
     activations,
+    candidates,
     casting,
     checks,
     comparison,
@@ -15,6 +16,9 @@ from mgjax.ops import (  # noqa: F401
     optimizers,
     pooling,
     random,
+    random_gamma,
+    random_state,
+    random_truncated,
     scatter,
     segments,
     sorting,
