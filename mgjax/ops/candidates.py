@@ -58,7 +58,8 @@ def all_candidate_sampler(true_classes, *, num_true, num_sampled, unique, genera
 
 @lower("ComputeAccidentalHits", host=True)
 def compute_accidental_hits(true_classes, sampled_candidates, *, num_true):
-    """Where a sampled class is a true one: rows int32[n], positions int64[n] among the sampled, weights lowest float."""
+    """Where a sampled class is a true one: rows int32[n], positions int64[n] among the sampled, weights lowest
+    float."""
     _check_true(true_classes, num_true)
     matches = true_classes[:, :, None] == sampled_candidates
     # A class sampled twice counts at its last position, as in TensorFlow's map from class to position.
@@ -91,7 +92,8 @@ def _sample(true_classes, generator, propose, probability, num_true, num_sampled
 
 def _draw(generator, propose, wanted, distinct_below):
     """`wanted` proposed classes in the order drawn, all different if `distinct_below` is not 0, and the draws taken."""
-    # A chunk of proposals at a time: within it a class counts at its first position, and not if an earlier chunk had it.
+    # A chunk of proposals at a time: within it a class counts at its first position, and not if an earlier chunk had
+    # it.
     chunk = 2 * max(wanted, 8) if distinct_below else wanted + wanted % 2
     order = lax.iota(np.int64, chunk)
 

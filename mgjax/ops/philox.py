@@ -122,6 +122,11 @@ def normal32(pair):
     return sin.astype(np.float32) * radius, cos.astype(np.float32) * radius
 
 
+def normals32(first_pair, second_pair):
+    """The four normal values, float32, of the two pairs of a block."""
+    return *normal32(first_pair), *normal32(second_pair)
+
+
 def normal64(first_pair, second_pair):
     """Two independent normal values, float64, from the two pairs of a block."""
     u = jnp.maximum(uniform64(first_pair), 1e-7)

@@ -149,15 +149,12 @@ def normal_within(generator, shape, dtype):
     groups = -(-size // per_group)
     start = lax.iota(np.uint64, groups) * np.uint64(per_group * BLOCKS_PER_ELEMENT // 4)
     wide = np.float64 if dtype == np.float64 else np.float32
+    make = philox.normal64 if dtype == np.float64 else philox.normals32
 
     def draw(carry):
         step, filled, values = carry
         first, second = (philox.pairs_at(generator, start + step, half) for half in (False, True))
-        if dtype == np.float64:
-            candidates = philox.normal64(first, second)
-        else:
-            candidates = (*philox.normal32(first), *philox.normal32(second))
-        for candidate in candidates:
+        for candidate in make(first, second):
             accepted = jnp.abs(candidate) < _TRUNCATION
             values = tuple(jnp.where(accepted & (filled == k), candidate, value) for k, value in enumerate(values))
             filled = filled + accepted.astype(np.int8)

@@ -1,8 +1,8 @@
 """RandomGamma and RandomPoisson: rejection sampling in float64, each output from a stream of its own.
 
-Output `o`, the sample `o % num_samples` of parameter `o // num_samples`, draws from the stream that begins 256 * o blocks
-further on, whatever the dtype. A block makes two doubles, and TensorFlow uses the second one first. All outputs draw
-together, and those that have their value ignore what follows.
+Output `o`, the sample `o % num_samples` of parameter `o // num_samples`, draws from the stream that begins 256 * o
+blocks further on, whatever the dtype. A block makes two doubles, and TensorFlow uses the second one first. All
+outputs draw together, and those that have their value ignore what follows.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from mgjax.ops.registry import Static, lower
 
 @lower("RandomGamma", draws=True)
 def random_gamma(shape: Static, alpha, *, generator):
-    """Gamma values of scale 1: `shape` samples for each element of `alpha`, shape ++ alpha.shape (Marsaglia and Tsang)."""
+    """Gamma values of scale 1: `shape` samples for each element of `alpha`, shape ++ alpha.shape (Marsaglia and
+    Tsang)."""
     alpha, generator = jnp.asarray(alpha), jnp.asarray(generator)
     # Differentiable in alpha, as TensorFlow's is; the generator has no gradient.
     return _per_parameter(gamma, generator, shape, alpha), _after(generator, shape, alpha)
@@ -130,7 +131,8 @@ def poisson(generator, rate):
 class _Source:
     """Doubles for many outputs at once, each from its stream, normal and uniform ones from blocks of their own.
 
-    `used` counts an output's blocks. Of a block's two values the second is used at once; the first is kept as the spare.
+    `used` counts an output's blocks. Of a block's two values the second is used at once; the first is kept as the
+    spare.
     """
 
     def __init__(self, generator, start, used, spares):

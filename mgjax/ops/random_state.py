@@ -1,7 +1,7 @@
 """Random ops whose generator is a value of the graph: a variable of `tf.random.Generator`, or a key and a counter.
 
-A generator variable holds int64 [counter low, counter high, key]; a draw takes from the start of its stream and moves the
-counter by 256 blocks an element, as the ops that own their generator do.
+A generator variable holds int64 [counter low, counter high, key]; a draw takes from the start of its stream and moves
+the counter by 256 blocks an element, as the ops that own their generator do.
 """
 
 from __future__ import annotations

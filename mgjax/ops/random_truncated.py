@@ -33,9 +33,7 @@ def parameterized_truncated_normal(shape: Static, means, stdevs, minvals, maxval
         _refuse_invalid(means, stdevs, minvals, maxvals)
     dtype = np.dtype(means.dtype)
     wide = np.float64 if dtype == np.float64 else np.float32
-    parameters = [
-        lax.stop_gradient(jnp.asarray(p)).reshape(-1).astype(wide) for p in (means, stdevs, minvals, maxvals)
-    ]
+    parameters = [lax.stop_gradient(jnp.asarray(p)).reshape(-1).astype(wide) for p in (means, stdevs, minvals, maxvals)]
     size, batches = math.prod(shape), int(shape[0])
     per_batch = size // max(batches, 1)
     if all(p.size == 1 for p in parameters):
@@ -77,7 +75,7 @@ def _draw(generator, parameters, per_batch, size, dtype):
         batch, filled, used, misses, out = carry
         at = a[batch], b[batch], rates[batch]
         blocks, x, accepted = lax.switch(method[batch], [_normals, _uniforms, _exponentials], generator, used, *at)
-        x = _rounded(x, stdevs[batch], means[batch])
+        x, accepted = _rounded(x, stdevs[batch], means[batch]), accepted & valid[batch]
         position = filled + jnp.cumsum(accepted, dtype=np.int64) - 1
         wanted = jnp.minimum(per_batch, size - batch * per_batch)
         target = jnp.where(accepted & (position < wanted), batch * per_batch + position, size)
@@ -100,7 +98,7 @@ def _draw(generator, parameters, per_batch, size, dtype):
 
 def _normals(generator, used, a, b, rate):
     pairs = _block(generator, used)
-    x = jnp.stack(philox.normal64(*pairs) if a.dtype == np.float64 else _interleaved(philox.normal32, pairs))
+    x = jnp.stack((philox.normal64 if a.dtype == np.float64 else philox.normals32)(*pairs))
     return np.uint64(1), x, (x >= a) & (x <= b)
 
 
@@ -131,10 +129,6 @@ def _uniform_group(generator, at, dtype):
     if dtype == np.float64:
         return jnp.stack([philox.uniform64(pair) for pair in pairs])
     return jnp.stack([philox.uniform32(word) for pair in pairs for word in philox.split(pair)])
-
-
-def _interleaved(make, pairs):
-    return [value for pair in pairs for value in make(pair)]
 
 
 def _rounded(x, y, z):
