@@ -6,7 +6,13 @@ out of range, a failed `Assert`) are the subclasses of `OpError`, named and code
 
 
 class ReadError(ValueError):
-    """Bytes that are not what they should be: a file of another kind, truncated, damaged. Names file and offset."""
+    """Bytes that are not what they should be: a file of another kind, truncated, damaged. Names file and offset.
+
+    Attributes:
+        code: of the error that TensorFlow raises in such a case, as `OpError.code`; by default that of `DataLossError`.
+    """
+
+    code = 15
 
 
 class UnsupportedError(NotImplementedError):
@@ -24,6 +30,8 @@ class FeedError(ValueError):
 class UnknownNameError(KeyError):
     """A name that the graph or the checkpoint does not hold; the message gives the nearest ones."""
 
+    code = 5
+
     def __str__(self) -> str:
         return str(self.args[0]) if self.args else ""
 
@@ -31,9 +39,13 @@ class UnknownNameError(KeyError):
 class RestoreError(ValueError):
     """Variables that a checkpoint lacks, or holds with another shape or dtype; all of them are listed."""
 
+    code = 3
+
 
 class MissingFileError(ReadError, FileNotFoundError):
     """A file that should be there and is not."""
+
+    code = 5
 
     def __str__(self) -> str:
         return str(self.args[0]) if self.args else ""

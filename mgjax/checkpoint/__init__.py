@@ -1,0 +1,33 @@
+"""Checkpoints of TensorFlow's formats, read and written without TensorFlow and without a graph.
+
+    with_values = mgjax.checkpoint.open("model-1000")
+    for name in with_values:
+        print(name, with_values.dtype(name), with_values.shape(name))
+    weights = with_values.read("dense/kernel")
+"""
+
+from mgjax.checkpoint.crc32c import crc32c, mask, masked_crc32c, unmask
+from mgjax.checkpoint.find import exists, find, latest_checkpoint
+from mgjax.checkpoint.reader import Checkpoint
+from mgjax.checkpoint.reader import open_checkpoint as open
+from mgjax.checkpoint.slices import parse_shape_and_slice
+from mgjax.checkpoint.state import State, read_state, write_state
+from mgjax.checkpoint.writer import Tensor, write
+
+__all__ = [
+    "Checkpoint",
+    "State",
+    "Tensor",
+    "crc32c",
+    "exists",
+    "find",
+    "latest_checkpoint",
+    "mask",
+    "masked_crc32c",
+    "open",
+    "parse_shape_and_slice",
+    "read_state",
+    "unmask",
+    "write",
+    "write_state",
+]

@@ -1,0 +1,166 @@
+"""Reading a checkpoint, whatever its format: what it holds, whole tensors, regions of tensors."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Protocol
+
+import numpy as np
+
+from mgjax.checkpoint.bundle import Bundle, Stored
+from mgjax.checkpoint.find import find, paths_of_v1
+from mgjax.checkpoint.replace import previous_suffix
+from mgjax.checkpoint.slices import (
+    Bounds,
+    Slice,
+    bounds_of,
+    covers,
+    index_within,
+    intersection,
+    region_bounds,
+    sizes_of,
+)
+from mgjax.checkpoint.v1 import TensorSliceFiles
+from mgjax.dtypes import DType
+from mgjax.errors import ReadError, RestoreError, UnknownNameError
+
+Region = str | Sequence[slice | tuple[int, int]]
+
+
+class _Files(Protocol):
+    def names(self) -> list[str]: ...
+    def __contains__(self, name: str) -> bool: ...
+    def stored(self, name: str) -> Stored: ...
+    def read_whole(self, names: Sequence[str], verify: bool) -> list[np.ndarray]: ...
+    def read_piece(self, name: str, piece: Slice, verify: bool) -> np.ndarray: ...
+
+
+class Checkpoint:
+    """An open checkpoint; reads as a mapping from names to arrays.
+
+    Arrays are read-only views of the mapped file wherever elements can be used as they lie (not strings, nor what is put together from
+    pieces, nor V1 checkpoints' integers); they may be unaligned, and keep the file mapped.
+
+    Attributes:
+        prefix: the path that names the checkpoint.
+        version: 1 or 2, of the format.
+        verify: whether what is read is checked against its checksum.
+    """
+
+    def __init__(self, prefix: str, *, verify: bool = True):
+        self.prefix = prefix
+        self.verify = verify
+        paths = paths_of_v1(prefix)
+        self.version = 1 if paths else 2
+        self._files: _Files = TensorSliceFiles(paths) if paths else open_bundle(prefix)
+
+    def __repr__(self) -> str:
+        return f"<Checkpoint {self.prefix!r}: {len(self)} tensors, format V{self.version}>"
+
+    def names(self) -> list[str]:
+        """The names of all tensors, in the order of their bytes."""
+        return self._files.names()
+
+    keys = names
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names())
+
+    def __len__(self) -> int:
+        return len(self.names())
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and name in self._files
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return self.read(name)
+
+    def dtype(self, name: str) -> DType:
+        """The data type of a tensor. Raises `UnknownNameError`."""
+        return self._stored(name).dtype
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """The full shape of a tensor. Raises `UnknownNameError`."""
+        return self._stored(name).shape
+
+    def pieces(self, name: str) -> tuple[Slice, ...]:
+        """The slices that a partitioned tensor is stored as, each a (start, length or -1) a dimension; none for one stored whole."""
+        return self._stored(name).pieces
+
+    def read(self, name: str, region: Region | None = None) -> np.ndarray:
+        """A tensor, or a region of it: `"0,50:-"`, (start, length) pairs, or Python slices.
+
+        Raises:
+            UnknownNameError: no tensor has that name.
+            RestoreError: the region does not lie in the tensor, or pieces of it are missing.
+            ReadError: the files are damaged.
+        """
+        stored = self._stored(name)
+        if region is None:
+            if not stored.pieces:
+                return self._files.read_whole([name], self.verify)[0]
+            return self._put_together(name, stored, tuple((0, size) for size in stored.shape))
+        try:
+            wanted = region_bounds(region, stored.shape)
+        except ValueError as error:
+            raise RestoreError(f"{self.prefix}: {name!r}: {error}") from error
+        if stored.pieces:
+            return self._put_together(name, stored, wanted)
+        whole = self._files.read_whole([name], self.verify)[0]
+        return whole[index_within(wanted, tuple((0, size) for size in stored.shape))]
+
+    def read_all(self, names: Iterable[str] | None = None) -> dict[str, np.ndarray]:
+        """Many tensors (all, by default) by name; faster than one by one where they are small."""
+        names = self.names() if names is None else list(names)
+        stored = [self._stored(name) for name in names]
+        whole = [name for name, how in zip(names, stored, strict=True) if not how.pieces]
+        arrays = dict(zip(whole, self._files.read_whole(whole, self.verify), strict=True))
+        return {name: arrays[name] if name in arrays else self.read(name) for name in names}
+
+    def _stored(self, name: str) -> Stored:
+        if name not in self:
+            near = difflib.get_close_matches(str(name), self.names(), n=3, cutoff=0.5)
+            hint = f"nearest: {', '.join(map(repr, near))}" if near else f"it holds {len(self)} others"
+            raise UnknownNameError(f"Key {name} not found in checkpoint {self.prefix} ({hint})")
+        return self._files.stored(name)
+
+    def _put_together(self, name: str, stored: Stored, wanted: Bounds) -> np.ndarray:
+        try:
+            bounds = {piece: bounds_of(piece, stored.shape) for piece in stored.pieces}
+        except ValueError as error:
+            raise ReadError(f"{self.prefix}: {name!r}: {error}") from error
+        exact = next((piece for piece, found in bounds.items() if found == wanted), None)
+        if exact is not None:
+            return self._files.read_piece(name, exact, self.verify)
+        common = {piece: part for piece, found in bounds.items() if (part := intersection(found, wanted))}
+        arrays = {piece: self._files.read_piece(name, piece, self.verify) for piece in common}
+        if not covers(list(common.values()), wanted):
+            text = ":".join(f"{start},{stop - start}" for start, stop in wanted)
+            raise RestoreError(
+                f"{self.prefix}: Does not have sufficient slices for partitioned tensor {name} to restore in slice_spec: {text}; "
+                f"it is {stored.dtype}{list(stored.shape)} in {len(bounds)} pieces"
+            )
+        result = np.empty(sizes_of(wanted), stored.dtype.numpy)
+        for piece, part in common.items():
+            result[index_within(part, wanted)] = arrays[piece][index_within(part, bounds[piece])]
+        return result
+
+
+def open_checkpoint(path: str, *, verify: bool = True) -> Checkpoint:
+    """Opens a checkpoint for reading; `path` may be anything that `find` understands.
+
+    Args:
+        path: such as `model-1000`, one of its files, or the folder it is in.
+        verify: whether to check what is read against its CRC-32C.
+
+    Raises:
+        MissingFileError: nothing is there, or one of the checkpoint's files is missing.
+        ReadError: it is not a checkpoint, or damaged.
+    """
+    return Checkpoint(find(path), verify=verify)
+
+
+def open_bundle(prefix: str) -> Bundle:
+    """The V2 checkpoint, or what it was before a replacement of its files was cut short."""
+    return Bundle(prefix, previous_suffix(prefix))

@@ -1,0 +1,136 @@
+"""Putting new files in the place of old ones so that a crash at any moment leaves the old or the new, whole.
+
+One file is written under a temporary name, synchronized, and renamed. A V2 checkpoint is several files that must change together, under
+names that the format fixes: `P.data-*` and `P.index`. So, where `P` exists already, its files get a second name first:
+
+    write the new files under temporary names
+    link P.data-* to P.data-*.previous, then P.index to P.index.previous
+    rename the new data files to P.data-*, then the new index to P.index
+    remove P.index.previous, then P.data-*.previous
+
+While `P.index` and `P.index.previous` are equal, the data files may be old or new, and the old ones are the `.previous` where there is one.
+Readers look for that (`previous_suffix`), and the next save settles it. No temporary name matches a pattern by which checkpoints are found.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import os
+import secrets
+import shutil
+from collections.abc import Sequence
+from typing import BinaryIO
+
+PREVIOUS = ".previous"
+
+
+def previous_suffix(prefix: str) -> str:
+    """What to add to the names of a V2 checkpoint's files, to read what it was before a replacement that was cut short; else nothing."""
+    return PREVIOUS if _is_unfinished(f"{prefix}.index") else ""
+
+
+class NewFiles:
+    """Files that are written under temporary names beside their places. At the end of the `with` block, those without a place are removed."""
+
+    def __init__(self) -> None:
+        self._files: dict[str, BinaryIO] = {}
+
+    def __enter__(self) -> NewFiles:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for file in self._files.values():
+            with contextlib.suppress(OSError):
+                file.close()
+            with contextlib.suppress(OSError):
+                os.unlink(file.name)
+
+    def create(self, path: str) -> BinaryIO:
+        """A new file, open for writing, that is to have its place at `path`."""
+        file = self._files[path] = open(f"{path}.tempstate{secrets.token_hex(8)}", "xb")  # noqa: SIM115
+        return file
+
+    def finish(self, path: str) -> None:
+        """Makes what has been written durable."""
+        file = self._files[path]
+        file.flush()
+        os.fsync(file.fileno())
+        file.close()
+
+    def place(self, path: str) -> None:
+        """Renames the file that was finished to its place."""
+        os.replace(self._files[path].name, path)
+        del self._files[path]
+
+
+def write_file(path: str, data: bytes) -> None:
+    """Writes a file as a whole: at any moment there is the old one or the new one."""
+    with NewFiles() as files:
+        files.create(path).write(data)
+        files.finish(path)
+        files.place(path)
+    _synchronize_folder(path)
+
+
+def replace_bundle(prefix: str, files: NewFiles, data_paths: Sequence[str]) -> None:
+    """Puts the finished files of a V2 checkpoint, `data_paths` and the index, in their places; undone if it fails."""
+    index_path = f"{prefix}.index"
+    try:
+        _settle(prefix)
+        if os.path.exists(index_path):
+            for path in data_paths:
+                if os.path.exists(path):
+                    _link(path, path + PREVIOUS)
+            _synchronize_folder(prefix)
+            _link(index_path, index_path + PREVIOUS)
+            _synchronize_folder(prefix)
+        for path in data_paths:
+            files.place(path)
+        _synchronize_folder(prefix)
+        files.place(index_path)
+        _synchronize_folder(prefix)
+    finally:
+        _settle(prefix)
+
+
+def _settle(prefix: str) -> None:
+    """Ends a replacement: takes the old data files back where the new index is not in place, and removes the second names."""
+    index_path = f"{prefix}.index"
+    second_names = glob.glob(f"{glob.escape(prefix)}.data-?????-of-?????{PREVIOUS}")
+    if _is_unfinished(index_path):
+        for name in second_names:
+            os.replace(name, name.removesuffix(PREVIOUS))
+        _synchronize_folder(index_path)
+    for name in (index_path + PREVIOUS, *second_names):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name)
+
+
+def _is_unfinished(index_path: str) -> bool:
+    try:
+        with open(index_path + PREVIOUS, "rb") as previous, open(index_path, "rb") as current:
+            return previous.read() == current.read()
+    except FileNotFoundError:
+        return False
+
+
+def _link(path: str, second: str) -> None:
+    try:
+        os.link(path, second)
+    except FileExistsError:
+        os.unlink(second)
+        os.link(path, second)
+    except OSError:
+        # Not every file system has links.
+        shutil.copyfile(path, second)
+
+
+def _synchronize_folder(path: str) -> None:
+    """Makes renames in the folder of `path` durable; only POSIX systems can."""
+    if os.name == "posix":
+        descriptor = os.open(os.path.dirname(path) or ".", os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
