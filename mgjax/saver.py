@@ -104,7 +104,7 @@ class Saver:
             prefix = f"{prefix}-{int(np.asarray(step))}"
         values = jax.device_get([state.arrays[self._variable(saved).name] for saved in self.saved])
         checkpoint.write(prefix, [_entry(saved, value) for saved, value in zip(self.saved, values, strict=True)])
-        checkpoint.write_state(prefix)
+        checkpoint.write_state(os.path.dirname(prefix), prefix)
         return prefix
 
     def _variable(self, saved: Saved) -> Variable:

@@ -1,13 +1,14 @@
 """Checkpoints of TensorFlow's formats, read and written without TensorFlow and without a graph.
 
-    with_values = mgjax.checkpoint.open("model-1000")
-    for name in with_values:
-        print(name, with_values.dtype(name), with_values.shape(name))
-    weights = with_values.read("dense/kernel")
+checkpoint = mgjax.checkpoint.open("model-1000")
+for name in checkpoint:
+    print(name, checkpoint.dtype(name), checkpoint.shape(name))
+kernel = checkpoint.read("dense/kernel")
+mgjax.checkpoint.write("model-1001", {"dense/kernel": kernel + 1})
 """
 
-from mgjax.checkpoint.crc32c import crc32c, mask, masked_crc32c, unmask
-from mgjax.checkpoint.find import exists, find, latest_checkpoint
+from mgjax.checkpoint.checksum import crc32c, mask, masked_crc32c, unmask
+from mgjax.checkpoint.paths import exists, find, latest_checkpoint
 from mgjax.checkpoint.reader import Checkpoint
 from mgjax.checkpoint.reader import open_checkpoint as open
 from mgjax.checkpoint.slices import parse_shape_and_slice

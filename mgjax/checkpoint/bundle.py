@@ -1,8 +1,9 @@
 """V2 checkpoints, called bundles: a table `PREFIX.index` and data files `PREFIX.data-00000-of-00001`.
 
-The table has a header under the empty key, an entry for each tensor under its name, and for each piece of a partitioned tensor an entry
-under an encoded key; the tensor's own entry then only lists its pieces. An entry says in which data file the bytes are, from where
-on, how many, and their masked CRC-32C. Elements lie in row-major order without alignment.
+The table has a header under the empty key, an entry for each tensor under its name, and for each piece of a
+partitioned tensor an entry under an encoded key; the tensor's own entry then only lists its pieces. An entry says in
+which data file the bytes are, from where on, how many, and their masked CRC-32C. Elements lie in row-major order
+without alignment.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import numpy as np
 from google.protobuf.message import DecodeError
 
 from mgjax import dtypes
-from mgjax.checkpoint.crc32c import crc32c_of_each, mask
+from mgjax.checkpoint.checksum import crc32c_of_each, mask
 from mgjax.checkpoint.files import Source
 from mgjax.checkpoint.slices import WHOLE, Slice, bounds_of, decode_name, encode_key, encode_name, sizes_of
 from mgjax.checkpoint.strings import decode_strings
@@ -85,7 +86,8 @@ class Bundle:
         version = header.version
         if version.min_consumer > _VERSION or _VERSION in version.bad_consumers:
             raise UnsupportedError(
-                f"{self._index}: written for readers of version {max(version.min_consumer, _VERSION + 1)} on; this one has version {_VERSION}"
+                f"{self._index}: written for readers of version {max(version.min_consumer, _VERSION + 1)} on; "
+                f"this one has version {_VERSION}"
             )
         if version.producer < 0 or header.num_shards < 1:
             raise ReadError(f"{self._index}: a header of {header.num_shards} data files, version {version.producer}")
@@ -122,7 +124,8 @@ class Bundle:
         shape = sizes_of(bounds_of(piece, whole.shape))
         if entry.dtype is not whole.dtype or entry.shape != shape:
             raise ReadError(
-                f"{self._index}: piece {piece} of {name!r} is {entry.dtype}{list(entry.shape)}; it should be {whole.dtype}{list(shape)}"
+                f"{self._index}: piece {piece} of {name!r} is {entry.dtype}{list(entry.shape)}; "
+                f"it should be {whole.dtype}{list(shape)}"
             )
         if verify and entry.dtype.itemsize:
             self._verify([entry])
@@ -166,15 +169,21 @@ class Bundle:
 
     def _where(self, entry: _Entry) -> str:
         source = self._shards.get(entry.shard, f"data file {entry.shard}")
-        return f"{source}: {_describe(entry.key)} ({entry.dtype}{list(entry.shape)}, {entry.size} bytes at {entry.offset})"
+        return (
+            f"{source}: {_describe(entry.key)} ({entry.dtype}{list(entry.shape)}, {entry.size} bytes at {entry.offset})"
+        )
 
     def _source_of(self, entry: _Entry) -> Source:
         """The data file of an entry, which is found to hold as many bytes as the entry's type and shape need."""
         if entry.dtype.itemsize and entry.size != math.prod(entry.shape) * entry.dtype.itemsize:
-            raise ReadError(f"{self._where(entry)}: its type and shape need {math.prod(entry.shape) * entry.dtype.itemsize} bytes")
+            raise ReadError(
+                f"{self._where(entry)}: its type and shape need {math.prod(entry.shape) * entry.dtype.itemsize} bytes"
+            )
         source = self._shard(entry.shard)
         if entry.offset + entry.size > source.size:
-            error = ReadError(f"{self._where(entry)}: the file ends at {source.size}; it is truncated or of another checkpoint")
+            error = ReadError(
+                f"{self._where(entry)}: the file ends at {source.size}; it is truncated or of another checkpoint"
+            )
             error.code = _OUT_OF_RANGE
             raise error
         return source
@@ -187,8 +196,8 @@ class Bundle:
 
     def _mismatch(self, entry: _Entry, crc: int) -> str:
         return (
-            f"{self._where(entry)}: Checksum does not match: stored {entry.checksum} vs. calculated on the restored bytes {mask(crc)}; "
-            "the file is damaged"
+            f"{self._where(entry)}: Checksum does not match: stored {entry.checksum} vs. "
+            f"calculated on the restored bytes {mask(crc)}; the file is damaged"
         )
 
     def _array(self, entry: _Entry, shape: tuple[int, ...], verify: bool) -> np.ndarray:

@@ -16,8 +16,8 @@ from mgjax.errors import MissingFileError, ReadError
 class Source:
     """A file mapped into memory, read-only.
 
-    The mapping lives as long as an array that shows it. A file must not be shortened in place while it is mapped (the system would
-    end the process on access); what this package writes is always a new file under the old name.
+    The mapping lives as long as an array that shows it. A file must not be shortened in place while it is mapped (the
+    system would end the process on access); what this package writes is always a new file under the old name.
 
     Attributes:
         path: where the file is, for messages.
@@ -31,7 +31,9 @@ class Source:
             with open(path, "rb") as file:
                 self.size = os.fstat(file.fileno()).st_size
                 # An empty file cannot be mapped.
-                self.buffer: mmap.mmap | bytes = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if self.size else b""
+                self.buffer: mmap.mmap | bytes = (
+                    mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if self.size else b""
+                )
         except FileNotFoundError:
             raise MissingFileError(f"{path}: no such file") from None
         except IsADirectoryError:

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from mgjax.checkpoint.bundle import Bundle, Stored
-from mgjax.checkpoint.find import find, paths_of_v1
+from mgjax.checkpoint.paths import find, paths_of_v1
 from mgjax.checkpoint.replace import previous_suffix
 from mgjax.checkpoint.slices import (
     Bounds,
@@ -39,8 +39,8 @@ class _Files(Protocol):
 class Checkpoint:
     """An open checkpoint; reads as a mapping from names to arrays.
 
-    Arrays are read-only views of the mapped file wherever elements can be used as they lie (not strings, nor what is put together from
-    pieces, nor V1 checkpoints' integers); they may be unaligned, and keep the file mapped.
+    Arrays are read-only views of the mapped file wherever elements can be used as they lie (not strings, nor what is
+    put together from pieces, nor V1 checkpoints' integers); they may be unaligned, and keep the file mapped.
 
     Attributes:
         prefix: the path that names the checkpoint.
@@ -85,7 +85,7 @@ class Checkpoint:
         return self._stored(name).shape
 
     def pieces(self, name: str) -> tuple[Slice, ...]:
-        """The slices that a partitioned tensor is stored as, each a (start, length or -1) a dimension; none for one stored whole."""
+        """The slices that a partitioned tensor is stored as, (start, length or -1) a dimension; none for a whole one."""
         return self._stored(name).pieces
 
     def read(self, name: str, region: Region | None = None) -> np.ndarray:

@@ -1,15 +1,17 @@
 """Putting new files in the place of old ones so that a crash at any moment leaves the old or the new, whole.
 
-One file is written under a temporary name, synchronized, and renamed. A V2 checkpoint is several files that must change together, under
-names that the format fixes: `P.data-*` and `P.index`. So, where `P` exists already, its files get a second name first:
+One file is written under a temporary name, synchronized, and renamed. A V2 checkpoint is several files that must
+change together, under names that the format fixes: `P.data-*` and `P.index`. So, where `P` exists already, its files
+get a second name first:
 
     write the new files under temporary names
     link P.data-* to P.data-*.previous, then P.index to P.index.previous
     rename the new data files to P.data-*, then the new index to P.index
     remove P.index.previous, then P.data-*.previous
 
-While `P.index` and `P.index.previous` are equal, the data files may be old or new, and the old ones are the `.previous` where there is one.
-Readers look for that (`previous_suffix`), and the next save settles it. No temporary name matches a pattern by which checkpoints are found.
+While `P.index` and `P.index.previous` are equal, the data files may be old or new, and the old ones are the
+`.previous` where there is one. Readers look for that (`previous_suffix`), and the next save settles it. No temporary
+name matches a pattern by which checkpoints are found.
 """
 
 from __future__ import annotations
@@ -26,12 +28,12 @@ PREVIOUS = ".previous"
 
 
 def previous_suffix(prefix: str) -> str:
-    """What to add to the names of a V2 checkpoint's files, to read what it was before a replacement that was cut short; else nothing."""
+    """What the names of the files to read end in: nothing, or `PREVIOUS` after a replacement that was cut short."""
     return PREVIOUS if _is_unfinished(f"{prefix}.index") else ""
 
 
 class NewFiles:
-    """Files that are written under temporary names beside their places. At the end of the `with` block, those without a place are removed."""
+    """Files under temporary names beside their places; at the end of the `with` block, those not placed are removed."""
 
     def __init__(self) -> None:
         self._files: dict[str, BinaryIO] = {}
@@ -95,7 +97,7 @@ def replace_bundle(prefix: str, files: NewFiles, data_paths: Sequence[str]) -> N
 
 
 def _settle(prefix: str) -> None:
-    """Ends a replacement: takes the old data files back where the new index is not in place, and removes the second names."""
+    """Ends a replacement: where the new index is not in place, the old data files are. Removes the second names."""
     index_path = f"{prefix}.index"
     second_names = glob.glob(f"{glob.escape(prefix)}.data-?????-of-?????{PREVIOUS}")
     if _is_unfinished(index_path):

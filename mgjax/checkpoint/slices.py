@@ -1,7 +1,8 @@
 """Slices of tensors: how they are written in save and restore ops, in tables, and how pieces make up a region.
 
-A slice is a tuple of (start, length), one a dimension; length -1 stands for the whole dimension (and start is then 0). In text it is
-`0,50:-`; a save or restore op names a piece of a larger tensor by that tensor's sizes and the slice: `100 3 0,50:-`.
+A slice is a tuple of (start, length), one a dimension; length -1 stands for the whole dimension (and start is then 0).
+In text it is `0,50:-`; a save or restore op names a piece of a larger tensor by that tensor's sizes and the slice:
+`100 3 0,50:-`.
 """
 
 from __future__ import annotations
@@ -60,7 +61,9 @@ def parse_shape_and_slice(text: str) -> tuple[tuple[int, ...], Slice] | None:
 def bounds_of(extents: Slice, shape: Sequence[int]) -> Bounds:
     """Where the slice starts and stops in a tensor of `shape`. Raises `ValueError` where it does not lie in it."""
     if len(extents) != len(shape):
-        raise ValueError(f"slice {format_slice(extents)!r} has {len(extents)} dimensions, the tensor {len(shape)}: {list(shape)}")
+        raise ValueError(
+            f"slice {format_slice(extents)!r} has {len(extents)} dimensions, the tensor {len(shape)}: {list(shape)}"
+        )
     bounds = []
     for (start, length), size in zip(extents, shape, strict=True):
         stop = size if length == WHOLE else start + length
@@ -71,7 +74,9 @@ def bounds_of(extents: Slice, shape: Sequence[int]) -> Bounds:
 
 
 def region_bounds(region: str | Sequence[slice | tuple[int, int]], shape: Sequence[int]) -> Bounds:
-    """Bounds of a region that a caller gives: text, (start, length) pairs, or Python slices of step 1 (fewer than dimensions will do).
+    """Bounds of a region that a caller gives: text, (start, length) pairs, or Python slices of step 1.
+
+    Of Python slices there may be fewer than dimensions, as in NumPy.
 
     Raises `ValueError` where it does not lie in `shape`.
     """
@@ -148,7 +153,7 @@ _ESCAPES = {b"\0": b"\0\xff", b"\xff": b"\xff\0"}
 
 
 def _encode_signed(value: int) -> bytes:
-    """Two's complement in the fewest bytes that leave room for as many leading one bits, which are flipped: it sorts as the values do."""
+    """Two's complement in the fewest bytes that leave room for a mark of as many bits; sorts as the values do."""
     size = ((value if value >= 0 else ~value).bit_length() + 7) // 7
     header = (1 << size) - 1 << 7 * size
     return (value & (1 << 8 * size) - 1 ^ header).to_bytes(size, "big")

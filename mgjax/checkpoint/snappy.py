@@ -1,7 +1,7 @@
 """Decompression of raw snappy, the optional compression of a table's blocks.
 
-A varint gives the length of the result; elements follow, told apart by the two low bits of a tag byte: a literal, or a copy of
-what was produced up to 2^32 - 1 bytes ago, which may run over into its own output.
+A varint gives the length of the result; elements follow, told apart by the two low bits of a tag byte: a literal, or a
+copy of what was produced up to 2^32 - 1 bytes ago, which may run over into its own output.
 """
 
 from __future__ import annotations

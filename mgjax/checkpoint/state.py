@@ -1,4 +1,4 @@
-"""The file named `checkpoint`: which checkpoints a folder holds, and which is the latest; a `CheckpointState` message in text."""
+"""The file named `checkpoint`: which checkpoints a folder holds and which is the latest, as text of a message."""
 
 from __future__ import annotations
 
@@ -69,7 +69,8 @@ def write_state(
 ) -> None:
     """Writes the folder's `checkpoint` file, as a whole.
 
-    Absolute paths stay so unless `save_relative_paths`; relative ones, given from the working directory, are written from the folder.
+    Absolute paths stay so unless `save_relative_paths`; relative ones, given from the working directory, are written
+    from the folder.
 
     Args:
         folder: where to write.
@@ -93,7 +94,9 @@ def write_state(
 
     target = os.path.join(folder, latest_filename or FILENAME)
     if target == latest:
-        raise RuntimeError(f"Save path '{latest}' conflicts with path used for checkpoint state. Please use a different save path.")
+        raise RuntimeError(
+            f"Save path '{latest}' conflicts with path used for checkpoint state. Please use a different save path."
+        )
     message = CheckpointState(
         model_checkpoint_path=written(latest),
         all_model_checkpoint_paths=[written(path) for path in paths],

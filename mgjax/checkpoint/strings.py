@@ -2,8 +2,8 @@
 
     varint length * n | fixed32 masked checksum of the lengths | bytes * n
 
-The first checksum is over the lengths as 4-byte numbers (8 bytes where a length needs them), not over the varints. The entry's checksum
-goes on from it over the four stored bytes and all the strings.
+The first checksum is over the lengths as 4-byte numbers (8 bytes where a length needs them), not over the varints. The
+entry's checksum goes on from it over the four stored bytes and all the strings.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mgjax.checkpoint.crc32c import crc32c, mask
+from mgjax.checkpoint.checksum import crc32c, mask
 from mgjax.checkpoint.wire import decode_varint, encode_varint
 from mgjax.errors import ReadError
 
@@ -60,7 +60,7 @@ def _crc_of_lengths(lengths: list[int], big_endian: bool) -> int:
 
 
 def _decode_lengths(data: bytes, count: int) -> tuple[list[int], int]:
-    lengths = []
+    lengths: list[int] = []
     position = 0
     lengths_end = len(data) - 4
     while len(lengths) < count:

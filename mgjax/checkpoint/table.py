@@ -2,14 +2,15 @@
 
     data block* | metaindex block | index block | footer
 
-A block is followed by one byte of type (0 raw, 1 snappy) and the masked CRC-32C of both. In a block, keys ascend bytewise and share
-prefixes with their predecessor:
+A block is followed by one byte of type (0 raw, 1 snappy) and the masked CRC-32C of both. In a block, keys ascend
+bytewise and share prefixes with their predecessor:
 
-    (varint shared | varint unshared | varint value size | key from `shared` on | value)* | fixed32 restart* | fixed32 restarts
+    (varint shared | varint unshared | varint value size | key from `shared` on | value)*
+    fixed32 restart* | fixed32 number of restarts
 
-A restart is the offset of an entry that shares nothing. The index block has an entry for each data block: a key not below the
-block's last and below the next block's first, and the block's handle (varint offset, varint size). The footer is the handles of the
-metaindex (an empty block) and of the index, padded to 40 bytes, and a magic number.
+A restart is the offset of an entry that shares nothing. The index block has an entry for each data block: a key not
+below the block's last and below the next block's first, and the block's handle (varint offset, varint size). The footer
+is the handles of the metaindex (an empty block) and of the index, padded to 40 bytes, and a magic number.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from mgjax.checkpoint.crc32c import crc32c, mask
+from mgjax.checkpoint.checksum import crc32c, mask
 from mgjax.checkpoint.files import Source
 from mgjax.checkpoint.snappy import decompress
 from mgjax.checkpoint.wire import decode_varint, encode_varint
@@ -41,7 +42,9 @@ class Table:
     def __init__(self, source: Source):
         self._source = source
         if source.size < _FOOTER_SIZE:
-            raise ReadError(f"{source}: {source.size} bytes are too few for a table, which ends in a footer of {_FOOTER_SIZE}")
+            raise ReadError(
+                f"{source}: {source.size} bytes are too few for a table, which ends in a footer of {_FOOTER_SIZE}"
+            )
         footer = source.read(source.size - _FOOTER_SIZE, _FOOTER_SIZE)
         if footer[-8:] != MAGIC:
             raise ReadError(
@@ -70,7 +73,9 @@ class Table:
             entries = self._block(handle)
             if entries:
                 if last is not None and entries[0][0] <= last:
-                    raise ReadError(f"{self._source}: the data block at {handle[0]} does not begin after its predecessor's last key")
+                    raise ReadError(
+                        f"{self._source}: the data block at {handle[0]} does not begin after its predecessor's last key"
+                    )
                 last = entries[-1][0]
             yield from entries
 
@@ -94,7 +99,9 @@ class Table:
         (checksum,) = struct.unpack_from("<I", stored, size + 1)
         found = mask(crc32c(memoryview(stored)[: size + 1]))
         if found != checksum:
-            raise ReadError(f"{where}: block checksum mismatch: stored {checksum:#010x}, computed {found:#010x}; the file is damaged")
+            raise ReadError(
+                f"{where}: block checksum mismatch: stored {checksum:#010x}, computed {found:#010x}; the file is damaged"
+            )
         contents = stored[:size]
         if stored[size] == 1:
             try:
@@ -116,7 +123,7 @@ def _entries(contents: bytes, where: str) -> list[tuple[bytes, bytes]]:
     limit = len(contents) - 4 - 4 * restarts
     if restarts < 0 or limit < 0:
         raise ReadError(f"{where}: no room for its restart points")
-    entries = []
+    entries: list[tuple[bytes, bytes]] = []
     key = b""
     position = 0
     while position < limit:
@@ -161,7 +168,8 @@ class TableWriter:
         self._block = _BlockBuilder(_RESTART_INTERVAL)
         self._index = _BlockBuilder(1)
         self._last_key = b""
-        self._pending: bytes | None = None  # the handle of a finished block, whose index key depends on the next block's first key
+        # The handle of a finished block. Its key in the index depends on the next block's first key.
+        self._pending: bytes | None = None
 
     def add(self, key: bytes, value: bytes) -> None:
         if self._pending is not None:

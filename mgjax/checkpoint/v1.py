@@ -1,8 +1,8 @@
 """V1 checkpoints: every file is a table, in which every tensor is stored as slices.
 
-Under the empty key is a `SavedTensorSlices` with the metadata of all tensors in the file; under each slice's encoded key is one with its
-data, as the typed repeated field of a `TensorProto` that has neither type nor shape. A sharded checkpoint is the union of its files, and goes
-by a pattern such as `model-?????-of-00002`.
+Under the empty key is a `SavedTensorSlices` with the metadata of all tensors in the file; under each slice's encoded
+key is one with its data, as the typed repeated field of a `TensorProto` that has neither type nor shape. A sharded
+checkpoint is the union of its files, and goes by a pattern such as `model-?????-of-00002`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from mgjax.checkpoint.files import Source
 from mgjax.checkpoint.slices import Slice, bounds_of, encode_key, format_slice, sizes_of, whole_slice
 from mgjax.checkpoint.table import Table
 from mgjax.errors import ReadError, UnsupportedError
-from mgjax.proto.checkpoint_pb2 import SavedTensorSliceMeta, SavedTensorSlices
+from mgjax.proto.checkpoint_pb2 import SavedSliceMeta, SavedTensorSliceMeta, SavedTensorSlices
 
 _FIXED = {"float32": (5, "<f4"), "float64": (6, "<f8"), "complex64": (9, "<c8"), "complex128": (12, "<c16")}
 _VARINTS = {
@@ -41,18 +41,22 @@ class TensorSliceFiles:
             for tensor in _metadata(table, path).tensor:
                 self._add(tensor, table, path)
 
-    def _add(self, tensor: object, table: Table, path: str) -> None:
+    def _add(self, tensor: SavedSliceMeta, table: Table, path: str) -> None:
         name = tensor.name
         try:
             dtype = dtypes.BY_NUMBER[tensor.type]
         except KeyError:
-            raise UnsupportedError(f"{path}: {name!r} is of data type number {tensor.type}, which is not known here") from None
+            raise UnsupportedError(
+                f"{path}: {name!r} is of data type number {tensor.type}, which is not known here"
+            ) from None
         shape = tuple(dim.size for dim in tensor.shape.dim)
         if any(size < 0 for size in shape) or len(shape) > 64:
             raise ReadError(f"{path}: {name!r} has no usable shape: {list(shape[:8])}")
         known_dtype, known_shape, pieces = self._tensors.setdefault(name, (dtype, shape, {}))
         if (known_dtype, known_shape) != (dtype, shape):
-            raise ReadError(f"{path}: {name!r} is {dtype}{list(shape)} here and {known_dtype}{list(known_shape)} in another file")
+            raise ReadError(
+                f"{path}: {name!r} is {dtype}{list(shape)} here and {known_dtype}{list(known_shape)} in another file"
+            )
         for message in tensor.slice:
             piece = slice_from_proto(message)
             if piece in pieces:
@@ -100,7 +104,9 @@ def _metadata(table: Table, path: str) -> SavedTensorSliceMeta:
     except DecodeError as error:
         raise ReadError(f"{path}: its metadata cannot be read: {error}") from error
     if meta.versions.min_consumer > 1:
-        raise UnsupportedError(f"{path}: written for readers of version {meta.versions.min_consumer} on; this one has version 1")
+        raise UnsupportedError(
+            f"{path}: written for readers of version {meta.versions.min_consumer} on; this one has version 1"
+        )
     return meta
 
 

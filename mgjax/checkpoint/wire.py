@@ -1,4 +1,4 @@
-"""The wire format of protocol buffers, as far as tensors in a V1 checkpoint need it: large packed fields, without a copy of each element."""
+"""The wire format of protocol buffers, as far as V1 checkpoints need it: large packed fields as arrays."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writing V2 checkpoints, byte for byte as TensorFlow 1.15 does (`bundle` and `table` say how they look)."""
+"""Writing V2 checkpoints, byte for byte as TensorFlow 1.15 does; `bundle` and `table` say how they look."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import numpy as np
 
 from mgjax import dtypes
 from mgjax.checkpoint.bundle import data_path
-from mgjax.checkpoint.crc32c import crc32c, crc32c_of_each, mask
+from mgjax.checkpoint.checksum import crc32c, crc32c_of_each, mask
 from mgjax.checkpoint.replace import NewFiles, replace_bundle
-from mgjax.checkpoint.slices import WHOLE, Slice, bounds_of, encode_key, encode_name, parse_shape_and_slice, sizes_of
+from mgjax.checkpoint.slices import WHOLE, Slice, bounds_of, encode_key, encode_name, format_slice, sizes_of
 from mgjax.checkpoint.strings import encode_strings
 from mgjax.checkpoint.table import TableWriter
 from mgjax.proto.checkpoint_pb2 import BundleEntryProto, BundleHeaderProto, TensorSliceProto
@@ -29,24 +29,34 @@ class Tensor:
     Attributes:
         name: under which it is stored.
         value: an array, or what `np.asarray` makes one of; strings are objects (`bytes`, or `str` in UTF-8).
-        shape_and_slice: empty for a whole tensor; for a piece, the full shape and where it lies: `"100 3 0,50:-"`.
+        full_shape: for a piece of a partitioned tensor, that tensor's shape; else None.
+        extents: for a piece, where it lies: (start, length) a dimension, length -1 for all of it; else None.
         dtype: where the array does not tell (quantized types).
     """
 
     name: str
     value: Any
-    shape_and_slice: str = ""
+    full_shape: tuple[int, ...] | None = None
+    extents: Slice | None = None
     dtype: dtypes.DType | None = None
 
 
-def write(prefix: str | os.PathLike[str], tensors: Mapping[str, Any] | Iterable[Tensor | tuple[str, Any]], *, shards: int = 1) -> None:
+def write(
+    prefix: str | os.PathLike[str],
+    tensors: Mapping[str, Any] | Iterable[Tensor | tuple[Any, ...]],
+    *,
+    shards: int = 1,
+) -> None:
     """Writes a V2 checkpoint, in place of one of that name.
 
-    At any moment, also after a crash, there is the old checkpoint or the new one. Values are turned into arrays one at a time, when it is their turn.
+    At any moment, also after a crash, there is the old checkpoint or the new one. Values become arrays one at a time,
+    when it is their turn, so that an iterable may make them as they are asked for.
 
     Args:
         prefix: path of the checkpoint, without `.index`. Its folder is made if only that is missing.
-        tensors: what to write, in the order in which the data is to lie.
+        tensors: what to write, in the order in which the data is to lie: values by name, or `Tensor`s or tuples of
+            their
+            first fields.
         shards: number of data files; each tensor goes to the one that has least.
 
     Raises:
@@ -84,13 +94,13 @@ def _add(entries: dict[bytes, BundleEntryProto], file: _DataFile, tensor: Tensor
     key = encode_name(tensor.name)
     array = np.asarray(tensor.value, order="C")
     dtype = _dtype_of(array, tensor.dtype)
-    piece = _piece_of(tensor, array.shape)
-    if piece is None:
+    if not _is_piece(tensor, array.shape):
         if key in entries:
             raise ValueError(f"Adding duplicate key: {tensor.name}")
         entries[key] = file.add(array, dtype)
         return
-    shape, extents = piece
+    assert tensor.full_shape is not None and tensor.extents is not None
+    shape, extents = tuple(tensor.full_shape), tuple(tensor.extents)
     whole = entries.setdefault(key, _entry(dtype, shape))
     if not whole.slices and (whole.size or whole.crc32c):
         raise ValueError(f"Adding duplicate key: {tensor.name}, whole and as a piece")
@@ -98,30 +108,25 @@ def _add(entries: dict[bytes, BundleEntryProto], file: _DataFile, tensor: Tensor
         raise ValueError(f"a piece of {dtype}{list(shape)}, where another was of another type or shape")
     piece_key = encode_key(tensor.name, extents)
     if piece_key in entries:
-        raise ValueError(f"Adding duplicate key: {tensor.name}, slice {tensor.shape_and_slice!r}")
+        raise ValueError(f"Adding duplicate key: {tensor.name}, slice {format_slice(extents)!r}")
     whole.slices.append(_slice_to_proto(extents))
     entries[piece_key] = file.add(array, dtype)
 
 
-def _piece_of(tensor: Tensor, shape: tuple[int, ...]) -> tuple[tuple[int, ...], Slice] | None:
-    """The full shape and the slice, or None for a tensor that is stored whole."""
-    spec = parse_shape_and_slice(tensor.shape_and_slice)
-    if spec is None:
-        return None
-    full_shape, extents = spec
-    if sizes_of(bounds_of(extents, full_shape)) != shape:
+def _is_piece(tensor: Tensor, shape: tuple[int, ...]) -> bool:
+    """Whether it is stored as a piece. One that is all of its tensor is stored as that."""
+    if tensor.full_shape is None or tensor.extents is None:
+        return False
+    if sizes_of(bounds_of(tensor.extents, tensor.full_shape)) != shape:
         raise ValueError(
             "Slice in shape_and_slice specification does not match the shape of the tensor to  save: "
-            f"{tensor.shape_and_slice}, tensor: {list(shape)}"
+            f"{list(tensor.full_shape)} {format_slice(tensor.extents)}, tensor: {list(shape)}"
         )
-    return None if shape == full_shape else spec
+    return shape != tuple(tensor.full_shape)
 
 
 def _dtype_of(array: np.ndarray, declared: dtypes.DType | None) -> dtypes.DType:
-    if array.dtype.kind in "OSU":
-        found = dtypes.string
-    else:
-        found = dtypes.from_numpy(array.dtype.newbyteorder("="))
+    found = dtypes.from_numpy(array.dtype.newbyteorder("="))
     if declared is None or declared is found:
         return found
     if declared.numpy != found.numpy:
@@ -130,7 +135,7 @@ def _dtype_of(array: np.ndarray, declared: dtypes.DType | None) -> dtypes.DType:
 
 
 def _entry(dtype: dtypes.DType, shape: tuple[int, ...]) -> BundleEntryProto:
-    entry = BundleEntryProto(dtype=dtype.number)
+    entry = BundleEntryProto(dtype=dtype.number)  # type: ignore[arg-type]
     entry.shape.SetInParent()
     add = entry.shape.dim.add
     for size in shape:
@@ -139,7 +144,8 @@ def _entry(dtype: dtypes.DType, shape: tuple[int, ...]) -> BundleEntryProto:
 
 
 class _DataFile:
-    """One data file. Small tensors are gathered, so that there are few writes and their checksums are taken together."""
+    """One data file. Small tensors are gathered, so that there are few writes and their checksums are taken
+    together."""
 
     def __init__(self, file: BinaryIO, shard: int):
         self._file = file

@@ -1,6 +1,6 @@
 """Writes the checkpoints of this folder; needs TensorFlow 1.15.
 
-    python tests/checkpoint/data/make.py
+python tests/checkpoint/data/make.py
 """
 
 import os
@@ -38,10 +38,11 @@ def save(path, values, version, sharded=False):
     with tf.Graph().as_default(), tf.compat.v1.Session(config=two_devices) as session:
         variables = {}
         for number, (name, value) in enumerate(values.items()):
-            with tf.device("/cpu:%d" % (number % 2 if sharded else 0)):
+            with tf.device(f"/cpu:{number % 2 if sharded else 0}"):
                 initial = value.astype(object) if value.dtype == object else value
                 variables[name] = tf.compat.v1.get_variable(
-                    "v%d" % number, initializer=tf.constant(initial, dtype=tf.string if value.dtype == object else value.dtype)
+                    f"v{number}",
+                    initializer=tf.constant(initial, dtype=tf.string if value.dtype == object else value.dtype),
                 )
         session.run(tf.compat.v1.global_variables_initializer())
         saver = tf.compat.v1.train.Saver(variables, write_version=version, sharded=sharded)
@@ -80,7 +81,7 @@ def save_by_ops(path):
         whole = tf.reshape(tf.range(200 * 2), [200, 2])
         for start, stop in ((100, 200), (0, 100)):
             names.append("sliced")
-            specs.append("200 2 %d,%d:-" % (start, stop - start))
+            specs.append(f"200 2 {start},{stop - start}:-")
             values.append(whole[start:stop])
         session.run(tf.raw_ops.SaveV2(prefix=path, tensor_names=names, shape_and_slices=specs, tensors=values))
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mgjax.checkpoint import crc32c as module
-from mgjax.checkpoint.crc32c import crc32c, crc32c_of_each, mask, unmask
+from mgjax.checkpoint import checksum as module
+from mgjax.checkpoint.checksum import crc32c, crc32c_of_each, mask, unmask
 
 
 @pytest.fixture(autouse=True, params=["numpy", "native"])
@@ -45,7 +45,9 @@ def test_check_values(message, crc):
     assert crc32c(message) == crc
 
 
-@pytest.mark.parametrize("size", [1, 3, 4, 31, 32, 33, 63, 64, 65, 1023, 1024, 1025, 13553, 13554, 13555, 30_000, 100_003, 433_728])
+@pytest.mark.parametrize(
+    "size", [1, 3, 4, 31, 32, 33, 63, 64, 65, 1023, 1024, 1025, 13553, 13554, 13555, 30_000, 100_003, 433_728]
+)
 def test_every_size_equals_the_division(size):
     message = _random(size)
     assert crc32c(message) == _divide(message)

@@ -8,9 +8,9 @@ A CRC is the remainder of the message, read as a polynomial over GF(2), modulo P
 - The remainder is linear, so that of 64 bytes is the XOR of 64 table entries; sixteen such remainders are again 64 bytes,
   combined by a table that knows their distance (`_remainders`).
 
-The bytes of a message come in the order of falling powers; the initial value and the running state are XORed into its first
-four bytes. Where the package `google-crc32c` is installed it does the same with the processor's own instruction, which matters for
-many small messages.
+The bytes of a message come in the order of falling powers; the initial value and the running state are XORed into its
+first four bytes. Where the package `google-crc32c` is installed it does the same with the processor's own instruction,
+which matters for many small messages.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from functools import cache
 import numpy as np
 
 try:
-    from google_crc32c import extend as _extend_native
+    from google_crc32c import extend as _extend_native  # type: ignore[import-not-found]
 except ImportError:
     _extend_native = None
 
@@ -126,7 +126,8 @@ def _vector(message: np.ndarray, crc: int) -> int:
         while len(message) > _FOLD_LIMIT:
             message = _fold(message, 0)
         crc = _ALL_ONES
-    padding = -len(message) % _BLOCK
+    size = len(message)
+    padding = -size % _BLOCK
     row = np.zeros(padding + len(message), np.uint8)
     row[padding:] = message
     row[padding : padding + 4] ^= _state_bytes(crc ^ _ALL_ONES)
@@ -151,8 +152,9 @@ def _state_bytes(state: int) -> np.ndarray:
 def _fold(message: np.ndarray, state: int) -> np.ndarray:
     """A message of `_DEGREE` times a power of two bytes with the same remainder, `state` taken in.
 
-    In units of `unit` bytes: where a byte goes is where others came from, so a folded byte is the message's own and those folded
-    `near`, `far` and `whole` bytes before it. `near` of them can be had at once, as none of these depends on another.
+    In units of `unit` bytes: where a byte goes is where others came from, so a folded byte is the message's own and
+    those folded `near`, `far` and `whole` bytes before it. `near` of them can be had at once, as none of these depends
+    on another.
     """
     # A large unit leaves much to a second fold, a small one makes many calls.
     unit = next((unit for unit in (16, 8, 4, 2) if len(message) > 4 * _DEGREE * unit), 1)
@@ -208,7 +210,7 @@ def _byte_table() -> np.ndarray:
     """The remainder of each single byte, uint32 [256]."""
     table = np.arange(256, dtype=np.uint32)
     for _ in range(8):
-        table = (table >> 1) ^ np.where(table & 1, np.uint32(_POLYNOMIAL), np.uint32(0))
+        table = table >> np.uint32(1) ^ (table & np.uint32(1)) * np.uint32(_POLYNOMIAL)
     return table
 
 
@@ -239,7 +241,7 @@ def _table(level: int) -> tuple[np.ndarray, np.ndarray]:
 
 @cache
 def _shift(level: int) -> np.ndarray:
-    """A block of `level` as a factor: what each byte of a remainder becomes when that many bytes follow, uint32 [4, 256]."""
+    """What each byte of a remainder becomes when a block of `level` follows, uint32 [4, 256]."""
     first = _table(level)[0].reshape(_BLOCK, 256)[:4]
     return first if level == 0 else _moved(_shift(level - 1), first)
 

@@ -28,9 +28,9 @@ _KINDS = (
 def find(path: str | os.PathLike[str]) -> str:
     """The prefix that names the checkpoint which `path` belongs to.
 
-    Understood are the prefix itself (`model-1000`); one of its files (`.index`, `.meta`, `.data-00000-of-00001`); a V1 file, the pattern of
-    a sharded one or one of its shards; a `checkpoint` file; and a folder: the latest checkpoint by its `checkpoint` file, else its newest,
-    or the variables of a SavedModel.
+    Understood are the prefix itself (`model-1000`); one of its files (`.index`, `.meta`, `.data-00000-of-00001`); a V1
+    file, the pattern of a sharded one or one of its shards; a `checkpoint` file; and a folder: the latest checkpoint by
+    its `checkpoint` file, else its newest, or the variables of a SavedModel.
 
     Raises:
         MissingFileError: nothing is there; the message says what is near.
@@ -49,13 +49,16 @@ def find(path: str | os.PathLike[str]) -> str:
     if _DATA_FILE.search(path) or path.endswith(".index"):
         if os.path.exists(path):
             missing = f"{_DATA_FILE.sub('', path)}.index"
-            raise MissingFileError(f"{path} is one file of a checkpoint, whose index {missing} is missing{_nearby(path)}")
+            raise MissingFileError(
+                f"{path} is one file of a checkpoint, whose index {missing} is missing{_nearby(path)}"
+            )
     elif os.path.basename(path) == state.FILENAME and os.path.isfile(path):
         return _find_in_folder(os.path.dirname(path) or ".")
     elif path.endswith(".meta") and os.path.isfile(path):
         prefix = path.removesuffix(".meta")
         raise MissingFileError(
-            f"{path} is a graph without values; those would be in {prefix}.index and {prefix}.data-00000-of-00001, which are missing{_nearby(path)}"
+            f"{path} is a graph without values; those would be in {prefix}.index and {prefix}.data-00000-of-00001, "
+            f"which are missing{_nearby(path)}"
         )
     elif os.path.isfile(path):
         raise ReadError(f"{path} is {_kind(path)}, not a checkpoint{_nearby(path)}")
@@ -63,9 +66,10 @@ def find(path: str | os.PathLike[str]) -> str:
 
 
 def latest_checkpoint(folder: str | os.PathLike[str], latest_filename: str | None = None) -> str | None:
-    """Prefix of the latest checkpoint by the folder's `checkpoint` file; None where there is no such file or no such checkpoint.
+    """Prefix of the latest checkpoint by the folder's `checkpoint` file; None where there is no such file or checkpoint.
 
-    Where the file's path leads nowhere and the folder holds a checkpoint of that name (the folder has been moved), it is that one.
+    Where the file's path leads nowhere and the folder holds a checkpoint of that name (the folder has been moved), it
+    is that one.
     """
     folder = os.fspath(folder)
     found = state.read_state(folder, latest_filename)
@@ -81,13 +85,15 @@ def exists(prefix: str) -> bool:
 
 
 def paths_of_v1(prefix: str) -> list[str]:
-    """The files of a V1 checkpoint, named by its path, its pattern, or the prefix of its shards; none where there is no such thing."""
+    """The files of the V1 checkpoint that goes by a path, a pattern, or the prefix of its shards; none if there is none."""
     if os.path.isfile(f"{prefix}.index"):
         return []
     if os.path.isfile(prefix):
         return [prefix] if _is_table_file(prefix) else []
     paths = glob.glob(prefix) or glob.glob(f"{glob.escape(prefix)}-?????-of-?????")
-    return sorted(path for path in paths if not path.endswith(".meta") and os.path.isfile(path) and _is_table_file(path))
+    return sorted(
+        path for path in paths if not path.endswith(".meta") and os.path.isfile(path) and _is_table_file(path)
+    )
 
 
 def _is_table_file(path: str) -> bool:
