@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mgjax.ir import Block, Operation
+from mgjax.errors import InvalidArgumentError
+from mgjax.ir import Block, Operation, Value
 from mgjax.lowering.evaluate import Environment, Evaluator
 from mgjax.ops import is_known
 
@@ -21,10 +22,49 @@ def evaluate_if(evaluator: Evaluator, operation: Operation, environment: Environ
     if is_known(predicate) or not isinstance(predicate, jax.core.Tracer):
         return evaluator.block(then if np.asarray(predicate) else otherwise, (), environment)
 
-    def branch(block: Block) -> Any:
+    def branch(block: Block) -> Callable[[], list[Any]]:
         return lambda: [_as_jax(array) for array in evaluator.block(block, (), environment)]
 
-    return jax.lax.cond(predicate, branch(then), branch(otherwise))
+    branches = [branch(then), branch(otherwise)]
+    if any(_may_be_undefined(value) for region in operation.regions for value in region.results):
+        branches = _filled(branches)
+    return jax.lax.cond(predicate, *branches)
+
+
+def _may_be_undefined(value: Value) -> bool:
+    return value.producer is not None and value.producer.kind in ("undefined", "if")
+
+
+def _filled(branches: list[Callable[[], list[Any]]]) -> list[Callable[[], list[Any]]]:
+    """Branches of equal result types: where one gives nothing, it gives zeros of the other's type."""
+    types = [jax.eval_shape(branch) for branch in branches]
+
+    def filled(branch: Callable[[], list[Any]], other: list[Any]) -> Callable[[], list[Any]]:
+        return lambda: [
+            jnp.zeros(type.shape, type.dtype) if array is None and type is not None else array
+            for array, type in zip(branch(), other, strict=True)
+        ]
+
+    return [filled(branches[0], types[1]), filled(branches[1], types[0])]
+
+
+def evaluate_undefined(evaluator: Evaluator, operation: Operation, environment: Environment) -> Sequence[Any]:
+    """Nothing: the value of what is not computed on this side of an `if`."""
+    return [None]
+
+
+def evaluate_alive(evaluator: Evaluator, operation: Operation, environment: Environment) -> Sequence[Any]:
+    """The fetched value, once it is known that it is not dead."""
+    predicates = zip(operation.operands[1:], operation.attributes["sides"], strict=True)
+    is_alive = not operation.attributes["never"] and all(
+        bool(evaluator.known(operation, value, environment[value], environment)) is side for value, side in predicates
+    )
+    if not is_alive:
+        raise InvalidArgumentError(
+            f"Retval[0] does not have value: {operation.attributes['tensor']!r} is on the side of a cond that did not run",
+            operation.attributes["tensor"].rsplit(":", 1)[0],
+        )
+    return [environment[operation.operands[0]]]
 
 
 def evaluate_while(evaluator: Evaluator, operation: Operation, environment: Environment) -> Sequence[Any]:
@@ -64,4 +104,9 @@ def _as_jax(array: Any) -> Any:
     return None if array is None else jnp.asarray(array)
 
 
-CONTROL = {"if": evaluate_if, "while": evaluate_while}
+CONTROL = {
+    "if": evaluate_if,
+    "while": evaluate_while,
+    "undefined": evaluate_undefined,
+    "alive": evaluate_alive,
+}

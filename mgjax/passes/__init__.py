@@ -1,6 +1,7 @@
 """Rewrites of the intermediate form: each a function in a file of its own, valid function in, valid function out."""
 
 from mgjax.passes.effects import NO_EFFECTS, Effects, Traits, VariableUses, free_values
+from mgjax.passes.functionalize_conds import functionalize_conds
 from mgjax.passes.order_effects import order_effects
 from mgjax.passes.thread_variables import GENERATOR_TYPE, thread_variables
 
@@ -11,6 +12,7 @@ __all__ = [
     "Traits",
     "VariableUses",
     "free_values",
+    "functionalize_conds",
     "order_effects",
     "thread_variables",
 ]

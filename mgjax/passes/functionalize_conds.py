@@ -165,7 +165,7 @@ class _Structuring:
     # Places
 
     def fill(self, block: Block, items: list[Operation], context: frozenset[Literal]) -> None:
-        """Places operations that run under `context` in the block, and what is under further literals in `if`s there."""
+        """Places what runs under `context` in the block, and what is under further literals in `if`s there."""
         contents = self.contents.setdefault(block, [])
         for part in _Schedule(self, items, context).parts():
             if isinstance(part, Operation):
