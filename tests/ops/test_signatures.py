@@ -1,0 +1,60 @@
+"""A lowering's signature is the op's schema: compared here for every lowering, on the device and on the host."""
+
+from __future__ import annotations
+
+import importlib.util
+
+import pytest
+
+from mgjax import opdefs
+from mgjax.ops import REGISTRY, Lowering
+
+if importlib.util.find_spec("mgjax.host"):
+    importlib.import_module("mgjax.host")
+
+#: Attrs that a lowering may leave out, since no value of theirs changes a number, with the reason.
+WITHOUT_EFFECT = {
+    "use_locking": "a run is one program, in which nothing else writes",
+    "validate_shape": "a shape is checked where the graph is read",
+    "validate_indices": "TensorFlow 1.15 ignores it",
+    "use_cudnn_on_gpu": "which library computes",
+    "shared_name": "which object a handle means, not what the op computes",
+    "container": "which object a handle means, not what the op computes",
+    "parallel_iterations": "how many steps of a loop may overlap",
+    "swap_memory": "where values wait for the backward pass",
+    "send_device": "where a value comes from",
+    "message": "what an error says",
+    "summarize": "how much of a value an error shows",
+    "N": "the length of a list that arrives as a list",
+}
+
+
+def opdef_of(lowering: Lowering) -> opdefs.OpDef:
+    opdef = opdefs.find(lowering.op)
+    assert opdef is not None, f"{lowering.op} is no op of TensorFlow"
+    return opdef
+
+
+@pytest.mark.parametrize("lowering", REGISTRY.values(), ids=lambda lowering: lowering.op)
+class TestSignature:
+    def test_positional_parameters_are_the_inputs_in_order(self, lowering):
+        assert list(lowering.parameters) == [arg.name for arg in opdef_of(lowering).inputs]
+
+    def test_keywords_are_attrs(self, lowering):
+        known = set(opdef_of(lowering).attrs) | ({"generator"} if lowering.draws else set())
+        assert (lowering.keywords or set()) <= known
+
+    def test_attrs_left_out_change_no_number(self, lowering):
+        if lowering.keywords is None:
+            return
+        opdef = opdef_of(lowering)
+        lengths = {arg.number_attr for arg in opdef.inputs}
+        left_out = {
+            name
+            for name, attr in opdef.attrs.items()
+            if attr.type not in ("type", "list(type)") and name not in lowering.keywords | lengths | set(WITHOUT_EFFECT)
+        }
+        assert not left_out
+
+    def test_variables_are_inputs(self, lowering):
+        assert {*lowering.reads, *lowering.writes} <= set(lowering.parameters)

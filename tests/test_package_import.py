@@ -1,0 +1,37 @@
+"""`import mgjax` needs the core dependencies alone, and is quick."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+PYPROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
+
+#: Seconds that the package may add to JAX's own import, with room for a machine that is busy with other tests.
+SECONDS_BEYOND_JAX, ROOM = 0.2, 2.0
+
+
+def run(code: str) -> str:
+    return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+
+
+def test_import_loads_nothing_beyond_what_the_core_dependencies_load():
+    loaded = json.loads(run("import json, sys, mgjax; print(json.dumps(sorted({m.split('.')[0] for m in sys.modules})))"))
+    extras = [requirement for extra in PYPROJECT["optional-dependencies"].values() for requirement in extra]
+    names = {requirement.split(">")[0].split("[")[0] for requirement in extras} - {"mgjax"}
+    assert not {name.replace("-", "_") for name in names | {"tensorflow", "matplotlib", "absl"}} & set(loaded)
+
+
+@pytest.mark.parametrize("first, second", [("mgjax", "tensorflow"), ("tensorflow", "mgjax")])
+def test_import_beside_tensorflow_in_either_order(first, second):
+    assert run(f"import {first}, {second}; print('both')") == "both\n"
+
+
+def test_import_takes_little_beyond_jax():
+    code = "import jax, time; start = time.process_time(); import mgjax; print(time.process_time() - start)"
+    assert min(float(run(code)) for _ in range(3)) < SECONDS_BEYOND_JAX * ROOM
