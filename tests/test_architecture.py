@@ -23,6 +23,7 @@ ROWS = (
     {"lowering"},
     {"function"},
     {"saver"},
+    {"importing"},
     {"runtime"},
     {"inspect"},
     {"compat"},
@@ -33,7 +34,9 @@ RANK = {name: rank for rank, row in enumerate(ROWS) for name in row}
 WITHOUT_JAX = {name for name in RANK if RANK[name] <= RANK["metagraph"]} - {"ops"}
 WITHOUT_PROTOBUF = {"errors", "dtypes", "shapes", "attributes", "ir", "ops", "host", "passes"}
 
-FILES = [path for path in sorted(ROOT.rglob("*.py")) if path != ROOT / "__init__.py" and not path.name.endswith("_pb2.py")]
+FILES = [
+    path for path in sorted(ROOT.rglob("*.py")) if path != ROOT / "__init__.py" and not path.name.endswith("_pb2.py")
+]
 
 
 def part_of(path: Path) -> str:

@@ -21,7 +21,9 @@ def run(code: str) -> str:
 
 
 def test_import_loads_nothing_beyond_what_the_core_dependencies_load():
-    loaded = json.loads(run("import json, sys, mgjax; print(json.dumps(sorted({m.split('.')[0] for m in sys.modules})))"))
+    loaded = json.loads(
+        run("import json, sys, mgjax; print(json.dumps(sorted({m.split('.')[0] for m in sys.modules})))")
+    )
     extras = [requirement for extra in PYPROJECT["optional-dependencies"].values() for requirement in extra]
     names = {requirement.split(">")[0].split("[")[0] for requirement in extras} - {"mgjax"}
     assert not {name.replace("-", "_") for name in names | {"tensorflow", "matplotlib", "absl"}} & set(loaded)

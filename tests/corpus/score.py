@@ -1,4 +1,4 @@
-"""Replays the corpora of recorded TensorFlow runs and keeps the score: `python -m tests.corpus.score [--write | --check] [PART...]`.
+"""Replays the corpora of recorded TensorFlow runs, keeps the score: `python -m tests.corpus.score [--write | --check] [PART...]`.
 
 The corpora lie beside the checkout, in `../shared/corpus` (or where $MGJAX_CORPUS says), with the scripts that replay them.
 `results.json` holds what passed when it was last written, which COVERAGE.md shows; `--check` fails where a part has become
@@ -36,9 +36,13 @@ CHECKED = ("zoo", "wild", "tfops-sample")
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; by default {', '.join(CHECKED)}")
+    parser.add_argument(
+        "parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; by default {', '.join(CHECKED)}"
+    )
     parser.add_argument("--write", action="store_true", help="keep the score in results.json")
-    parser.add_argument("--check", action="store_true", help="exit status 1 where something is worse than results.json says")
+    parser.add_argument(
+        "--check", action="store_true", help="exit status 1 where something is worse than results.json says"
+    )
     parser.add_argument("--jobs", type=int, default=2)
     args = parser.parse_args()
     if not CORPUS.is_dir():
@@ -66,7 +70,11 @@ def replay(part: str, jobs: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         out = os.path.join(folder, "out")
         command = [sys.executable, script, *arguments, "--jobs", str(jobs)]
-        command += ["--json", out] if script == "replay_cases.py" else ["--backend", "tests.corpus.tfops_backend:run", "--out", out]
+        command += (
+            ["--json", out]
+            if script == "replay_cases.py"
+            else ["--backend", "tests.corpus.tfops_backend:run", "--out", out]
+        )
         done = subprocess.run(command, cwd=CORPUS, env=environment, stdout=subprocess.PIPE, text=True)
         if not os.path.exists(out):
             sys.exit(f"{' '.join(command)} ended with status {done.returncode}:\n{done.stdout}")
@@ -74,9 +82,11 @@ def replay(part: str, jobs: int) -> dict[str, Any]:
 
 
 def _cases(path: str) -> dict[str, Any]:
-    results = {key: value for key, value in json.loads(Path(path).read_text()).items()}
+    results = json.loads(Path(path).read_text())
     verdicts = Counter(result["status"] for result in results.values())
-    failing = {Path(key).name: f"{r['status']}: {r['what']}"[:200] for key, r in results.items() if r["status"] != "pass"}
+    failing = {
+        Path(key).name: f"{r['status']}: {r['what']}"[:200] for key, r in results.items() if r["status"] != "pass"
+    }
     return _score(verdicts) | {"not passing": dict(sorted(failing.items()))}
 
 
@@ -87,7 +97,12 @@ def _records(folder: str) -> dict[str, Any]:
 
 def _score(verdicts: Counter) -> dict[str, Any]:
     date = datetime.datetime.now(datetime.UTC).date().isoformat()
-    return {"date": date, "total": verdicts.total(), "pass": verdicts["pass"], "verdicts": dict(sorted(verdicts.items()))}
+    return {
+        "date": date,
+        "total": verdicts.total(),
+        "pass": verdicts["pass"],
+        "verdicts": dict(sorted(verdicts.items())),
+    }
 
 
 def describe(found: dict[str, Any]) -> str:
@@ -98,7 +113,11 @@ def losses(kept: dict[str, Any] | None, found: dict[str, Any]) -> list[str]:
     """What passed when `kept` was written and does not pass now."""
     if kept is None:
         return ["results.json has no such part"]
-    lost = [f"{name} ({why})" for name, why in found.get("not passing", {}).items() if name not in kept.get("not passing", {})]
+    lost = [
+        f"{name} ({why})"
+        for name, why in found.get("not passing", {}).items()
+        if name not in kept.get("not passing", {})
+    ]
     if found["pass"] < kept["pass"]:
         lost.append(f"{found['pass']} pass, {kept['pass']} did on {kept['date']}")
     return lost
