@@ -83,14 +83,10 @@ def max_pool_grad_v2(orig_input, orig_output, grad, ksize: Static, strides: Stat
 
 
 @lower("MaxPoolGradGrad", "MaxPool3DGradGrad")
-def max_pool_grad_grad(
-    orig_input, orig_output, grad, *, ksize, strides, padding, data_format="NHWC", explicit_paddings=()
-):
+def max_pool_grad_grad(orig_input, orig_output, grad, *, ksize, strides, padding, data_format="NHWC"):
     """Takes from `grad`, shaped as the input, the element where each window has its first maximum."""
     _check_format(data_format)
-    _, place = _first_maximum(
-        orig_input, ksize, strides, _paddings(orig_input, ksize, strides, padding, explicit_paddings)
-    )
+    _, place = _first_maximum(orig_input, ksize, strides, _paddings(orig_input, ksize, strides, padding, ()))
     return jnp.ravel(grad)[place]
 
 
