@@ -149,12 +149,13 @@ def _run(lowering: Lowering, inputs: Mapping[str, Any], attrs: dict[str, Any]) -
         operands, initializers, variables, feeds = {}, [], {}, {}
         for name, value in inputs.items():
             if name in variable_names:
-                variable = tf.Variable(_to_tensor(value), use_resource=name not in references, validate_shape=True)
+                variable = tf.Variable(_constant(value), use_resource=name not in references, validate_shape=True)
                 initializers.append(variable.initializer)
                 variables[name] = variable
                 operands[name] = variable._ref() if name in references else variable.handle
             else:
-                operands[name] = _placed(value, feeds)
+                is_static = name in lowering.statics
+                operands[name] = _constant(value) if is_static else _placed(value, feeds)
         taken = defaults | {k: _attr(v) for k, v in attrs.items()}
         node = op_def_library._apply_op_helper(lowering.op, **operands, **taken)[2]
         outputs = [t for t in node.outputs if not t.dtype._is_ref_dtype]
@@ -169,6 +170,10 @@ def _run(lowering: Lowering, inputs: Mapping[str, Any], attrs: dict[str, Any]) -
     return [*updated, *values], decoded
 
 
+def _constant(value: Any) -> Any:
+    return [_constant(x) for x in value] if isinstance(value, list) else tf.constant(value, tf.as_dtype(value.dtype))
+
+
 def _placed(value: Any, feeds: dict) -> Any:
     # Of unknown shape, so that shape inference refuses nothing and the kernel decides.
     if isinstance(value, list):
@@ -176,10 +181,6 @@ def _placed(value: Any, feeds: dict) -> Any:
     placeholder = tf.placeholder(tf.as_dtype(value.dtype))
     feeds[placeholder] = value
     return placeholder
-
-
-def _to_tensor(value: np.ndarray) -> Any:
-    return tf.constant(value, tf.as_dtype(value.dtype))
 
 
 def _arrays(value: Any) -> Any:
