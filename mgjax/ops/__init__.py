@@ -28,6 +28,8 @@ from mgjax.ops import (  # noqa: F401
     slicing,
     sorting,
     sources,
+    sparse,
+    sparse_entries,
     sparse_optimizers,
     special,
     variables,
