@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any
 
 from mgjax.ir import Block, Function, Operation, TensorType, Value
@@ -39,6 +39,12 @@ def build_whole(graph: Graph) -> Function:
     return _connect(graph, list(graph.nodes), (), (), ())
 
 
+def _is_given(graph: Graph, name: str, fed: Container[str]) -> bool:
+    """Whether a control edge from the node holds at once: it is a placeholder, and fed. Another node whose output is fed
+    still runs for those who wait for it (core/graph/subgraph.cc, FeedInputs)."""
+    return f"{name}:0" in fed and name in graph.nodes and graph.nodes[name].op in ("Placeholder", "PlaceholderV2")
+
+
 def _needed_nodes(graph: Graph, fed: set[str], stack: list[str]) -> set[str]:
     needed: set[str] = set()
     nodes = graph.nodes
@@ -49,7 +55,8 @@ def _needed_nodes(graph: Graph, fed: set[str], stack: list[str]) -> set[str]:
         needed.add(name)
         for text in nodes[name].input:
             if text.startswith("^"):
-                stack.append(text[1:])
+                if not _is_given(graph, text[1:], fed):
+                    stack.append(text[1:])
                 continue
             producer, index = split_tensor_name(text)
             if f"{producer}:{index}" not in fed:
@@ -91,6 +98,8 @@ def _connect(
         for text in graph.nodes[name].input:
             if not text.startswith("^"):
                 operation.add_operand(value(text, name))
+                continue
+            if _is_given(graph, text[1:], given):
                 continue
             control = operations.get(text[1:])
             if control is None:
