@@ -1,1 +1,26 @@
-"""mgjax: TensorFlow 1 models on JAX."""
+"""mgjax brings TensorFlow 1 models back to life on JAX.
+
+fn, saver = mgjax.import_meta_graph("my-model-10000.meta")
+variables = saver.restore("my-model-10000")
+variables, probs = fn(variables, {"x:0": images}, "probs:0")
+"""
+
+from mgjax import errors
+from mgjax.function import GraphFunction, State
+from mgjax.importing import import_graph_def, import_meta_graph, load_saved_model
+from mgjax.ops import Static, lower
+from mgjax.saver import Saver
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "GraphFunction",
+    "Saver",
+    "State",
+    "Static",
+    "errors",
+    "import_graph_def",
+    "import_meta_graph",
+    "load_saved_model",
+    "lower",
+]

@@ -58,28 +58,29 @@ class Saver:
             RestoreError: lists the variables that the checkpoint lacks or holds with another shape or dtype.
         """
         opened = checkpoint.open(os.fspath(path))
-        problems: list[str] = []
-        arrays: dict[str, Any] = {}
-        names = set(opened.names())
-        for saved in self.saved:
-            variable = self._variable(saved)
-            if saved.key not in names:
-                problems.append(f"{saved.key!r} is not in the checkpoint{_for(saved)}")
-                continue
-            problem = self._mismatch(opened, saved, variable)
-            if problem is not None:
-                problems.append(problem)
-            elif not problems:
-                arrays[variable.name] = _shaped(opened.read(saved.key, _slices(saved)), saved, variable)
+        problems = [problem for saved in self.saved if (problem := self._problem(opened, saved)) is not None]
         if problems:
             raise RestoreError(
                 f"{opened.prefix!r} does not fit the graph: " + "; ".join(problems[:50])
                 + (f"; and {len(problems) - 50} more" if len(problems) > 50 else "")
             )  # fmt: skip
+        whole = opened.read_all(dict.fromkeys(saved.key for saved in self.saved if saved.extents is None))
+        arrays: dict[str, Any] = {}
+        for saved in self.saved:
+            variable = self._variable(saved)
+            array = whole[saved.key] if saved.extents is None else opened.read(saved.key, saved.extents)
+            arrays[variable.name] = _shaped(array, saved, variable)
         return State(_on_device(arrays), self.function.generators(seed))
 
     def save(
-        self, variables: Mapping[str, Any], path: str | os.PathLike[str], global_step: int | Any | None = None
+        self,
+        variables: Mapping[str, Any],
+        path: str | os.PathLike[str],
+        global_step: int | Any | None = None,
+        *,
+        latest_filename: str | None = None,
+        earlier: Sequence[str] = (),
+        write_state: bool = True,
     ) -> str:
         """Writes a V2 checkpoint, and the `checkpoint` file beside it, that TensorFlow 1.15 and 2.x restore.
 
@@ -87,6 +88,9 @@ class Saver:
             variables: the state; all variables that the saver covers must be in it.
             path: the prefix of the checkpoint's files.
             global_step: a step that is put behind the prefix: an integer, an array, or the name of a variable.
+            latest_filename: another name for the `checkpoint` file.
+            earlier: prefixes of earlier checkpoints that the `checkpoint` file is to list, oldest first.
+            write_state: whether to write the `checkpoint` file.
 
         Returns:
             The prefix that was written: `path`, or `path-step`.
@@ -103,9 +107,13 @@ class Saver:
             step = state.arrays[global_step] if isinstance(global_step, str) else global_step
             prefix = f"{prefix}-{int(np.asarray(step))}"
         values = jax.device_get([state.arrays[self._variable(saved).name] for saved in self.saved])
-        checkpoint.write(prefix, [_entry(saved, value) for saved, value in zip(self.saved, values, strict=True)])
-        checkpoint.write_state(os.path.dirname(prefix), prefix)
+        checkpoint.write(prefix, (self._tensor(saved, value) for saved, value in zip(self.saved, values, strict=True)))
+        if write_state:
+            checkpoint.write_state(os.path.dirname(prefix), prefix, [*earlier, prefix], latest_filename=latest_filename)
         return prefix
+
+    def _tensor(self, saved: Saved, value: Any) -> checkpoint.Tensor:
+        return checkpoint.Tensor(saved.key, value, saved.shape, saved.extents, self._variable(saved).dtype)
 
     def _variable(self, saved: Saved) -> Variable:
         variables = self.function.variables
@@ -114,7 +122,11 @@ class Saver:
             raise UnknownNameError(f"the saver covers {saved.variable!r}, which is no variable of the graph")
         return variables[name]
 
-    def _mismatch(self, opened: checkpoint.Checkpoint, saved: Saved, variable: Variable) -> str | None:
+    def _problem(self, opened: checkpoint.Checkpoint, saved: Saved) -> str | None:
+        """Why the variable cannot be restored, or None."""
+        variable = self._variable(saved)
+        if saved.key not in opened:
+            return f"{saved.key!r} is not in the checkpoint{_for(saved)}"
         dtype, shape = opened.dtype(saved.key), opened.shape(saved.key)
         if saved.shape is not None and tuple(shape) != saved.shape:
             whole = f"a part of {describe(saved.shape)}"
@@ -147,18 +159,10 @@ def _same_size(shape: Any, found: Sequence[int]) -> bool:
     return shape is not None and None not in shape and int(np.prod(shape)) == int(np.prod(found))
 
 
-def _slices(saved: Saved) -> tuple[tuple[int, int], ...] | None:
-    return saved.extents
-
-
 def _shaped(array: np.ndarray, saved: Saved, variable: Variable) -> np.ndarray:
     if saved.reshape and variable.shape is not None and array.shape != variable.shape:
         return array.reshape(variable.shape)
     return array
-
-
-def _entry(saved: Saved, value: Any) -> Any:
-    return saved.key, np.asarray(value), saved.shape, saved.extents
 
 
 def _on_device(arrays: dict[str, np.ndarray]) -> dict[str, Any]:

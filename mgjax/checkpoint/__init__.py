@@ -8,9 +8,10 @@ mgjax.checkpoint.write("model-1001", {"dense/kernel": kernel + 1})
 """
 
 from mgjax.checkpoint.checksum import crc32c, mask, masked_crc32c, unmask
-from mgjax.checkpoint.paths import exists, find, latest_checkpoint
+from mgjax.checkpoint.paths import exists, find, latest_checkpoint, remove
 from mgjax.checkpoint.reader import Checkpoint
 from mgjax.checkpoint.reader import open_checkpoint as open
+from mgjax.checkpoint.replace import write_file
 from mgjax.checkpoint.slices import parse_shape_and_slice
 from mgjax.checkpoint.state import State, read_state, write_state
 from mgjax.checkpoint.writer import Tensor, write
@@ -28,7 +29,9 @@ __all__ = [
     "open",
     "parse_shape_and_slice",
     "read_state",
+    "remove",
     "unmask",
     "write",
+    "write_file",
     "write_state",
 ]

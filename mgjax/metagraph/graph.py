@@ -69,6 +69,13 @@ class Graph:
             self._op_defs[op] = opdefs.from_proto(message) if message is not None else opdefs.find(op)
         return self._op_defs[op]
 
+    def op_list(self) -> list[Any]:
+        """The definitions of all ops that the nodes and the library use, as messages, sorted by name."""
+        used = {node.op for node in self.graph_def.node}
+        used.update(node.op for function in self.library.values() for node in function.node_def)
+        found = {op: self.op_def(op) for op in sorted(used - self.library.keys())}
+        return [self._embedded.get(op) or opdefs.to_proto(op_def) for op, op_def in found.items() if op_def is not None]
+
     def attributes(self, name: str) -> dict[str, Any]:
         """The node's attributes, decoded, with the OpDef's defaults where the file leaves one out.
 

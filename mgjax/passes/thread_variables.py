@@ -147,7 +147,7 @@ class _Threading:
         return operation
 
     def _thread_while(self, operation: Operation, present: dict[Key, Value]) -> Operation:
-        condition, body = operation.regions
+        _, body = operation.regions
         changed = {key: None for region in operation.regions for key in self.written(region)}
         operation.set_operands(
             [self.value(value, present) for value in operation.operands] + [present[key] for key in changed]

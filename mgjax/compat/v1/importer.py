@@ -9,6 +9,7 @@ from typing import Any
 from google.protobuf import text_format
 from google.protobuf.message import DecodeError
 
+from mgjax.checkpoint import write_file
 from mgjax.compat.v1.framework import Graph, get_default_graph
 from mgjax.compat.v1.saver import Saver
 from mgjax.compat.v1.variables import Variable
@@ -187,14 +188,14 @@ def export_meta_graph(
     if clear_devices:
         transform.clear_devices(meta_graph.graph_def)
     meta_graph.meta_info_def.tensorflow_version = "1.15.5"
-    meta_graph.meta_info_def.stripped_op_list.op.extend(graph.index.op_messages())
+    meta_graph.meta_info_def.stripped_op_list.op.extend(graph.index.op_list())
     for key, values in graph.collections.items():
         _export_collection(meta_graph, key, values)
     if saver_def is not None:
         meta_graph.saver_def.CopyFrom(saver_def)
     if filename is not None:
         content = text_format.MessageToString(meta_graph).encode() if as_text else meta_graph.SerializeToString()
-        files.write_whole(filename, content)
+        write_file(os.fspath(filename), content)
     return meta_graph
 
 

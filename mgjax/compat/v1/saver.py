@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -88,8 +89,8 @@ class Saver:
             raise ValueError(f"Parent directory of {path} doesn't exist, can't save.")
         try:
             prefix = self._saver().save(
-                sess.state, path, _step(sess, global_step), latest_filename=latest_filename or "checkpoint",
-                earlier=self._last, keep=self.saver_def.max_to_keep, write_state=write_state,
+                sess.state, path, _step(sess, global_step), latest_filename=latest_filename,
+                earlier=self._earlier(), write_state=write_state,
             )  # fmt: skip
         except RestoreError as error:
             raise FailedPreconditionError(f"Attempting to use uninitialized value: {error}") from error
@@ -98,8 +99,24 @@ class Saver:
 
             export_meta_graph(f"{prefix}.{meta_graph_suffix}", graph=sess.graph, saver_def=self.saver_def)
         if write_state:
-            self._last = checkpoint.kept(self._last, prefix, self.saver_def.max_to_keep)
+            self._keep(prefix, meta_graph_suffix)
         return prefix
+
+    def _earlier(self) -> list[str]:
+        """The checkpoints that stay when one more is written."""
+        keep = self.saver_def.max_to_keep
+        return self._last[-(keep - 1) :] if keep > 1 else []
+
+    def _keep(self, prefix: str, meta_graph_suffix: str) -> None:
+        """Puts a checkpoint at the end of the list, and deletes the files of those that fall off its beginning."""
+        if self.saver_def.max_to_keep <= 0:
+            return
+        kept = [path for path in self._last if path != prefix]
+        for path in kept[: max(0, len(kept) + 1 - self.saver_def.max_to_keep)]:
+            checkpoint.remove(path)
+            with contextlib.suppress(FileNotFoundError):
+                os.remove(f"{path}.{meta_graph_suffix}")
+        self._last = [*kept, prefix][-self.saver_def.max_to_keep :]
 
     def restore(self, sess: Session, save_path: str | os.PathLike[str] | None) -> None:
         """Gives the session's variables the values that a checkpoint holds."""
