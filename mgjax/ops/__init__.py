@@ -14,6 +14,7 @@ from mgjax.ops import (  # noqa: F401
     elementwise,
     joining,
     losses,
+    matmul,
     normalization,
     optimizers,
     pooling,
