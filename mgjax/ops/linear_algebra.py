@@ -1,0 +1,266 @@
+"""Decompositions, inverses and solutions of (batches of) matrices.
+
+TensorFlow fails where a matrix is not invertible or not positive definite; a device program cannot, so there the
+results hold infinities or NaN. The signs of QR's and SVD's factors and of eigenvectors are a convention of the
+library that computes them; JAX's may be other ones than Eigen's.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.scipy import linalg as scipy_linalg
+
+from mgjax.errors import InvalidArgumentError
+from mgjax.ops.registry import lower
+
+# Nodes of the quadrature that sums the logarithm's integral; with a norm below 1/4 it is exact to rounding.
+_LOGARITHM_NODES = 10
+_LOGARITHM_NORM = 0.25
+
+
+@lower("Cholesky", "BatchCholesky")
+def cholesky(input):
+    """The lower triangular L with L L* = input, of which the lower triangle is read."""
+    _need_square(input)
+    return lax.linalg.cholesky(jnp.asarray(input), symmetrize_input=False)
+
+
+@lower("CholeskyGrad", "BatchCholeskyGrad")
+def cholesky_grad(l, grad):  # noqa: E741
+    """Pullback of `cholesky` at its result `l`, made symmetric."""
+    l, grad = jnp.asarray(l), jnp.asarray(grad)  # noqa: E741
+    middle = jnp.tril(_adjoint(l) @ jnp.tril(grad))
+    middle = middle - 0.5 * _diagonal_part(middle)
+    left = lax.linalg.triangular_solve(l, middle, left_side=True, lower=True, transpose_a=True, conjugate_a=True)
+    whole = lax.linalg.triangular_solve(l, left, left_side=False, lower=True)
+    return 0.5 * (whole + _adjoint(whole))
+
+
+@lower("MatrixInverse", "BatchMatrixInverse")
+def matrix_inverse(input, *, adjoint=False):
+    """The inverse, or that of the conjugate transpose."""
+    _need_square(input)
+    input = jnp.asarray(input)
+    return jnp.linalg.inv(_adjoint(input) if adjoint else input)
+
+
+@lower("MatrixDeterminant", "BatchMatrixDeterminant")
+def matrix_determinant(input):
+    _need_square(input)
+    return jnp.linalg.det(jnp.asarray(input))
+
+
+@lower("LogMatrixDeterminant")
+def log_matrix_determinant(input):
+    """The determinant's sign (its direction, if complex) and the logarithm of its absolute value, of the input's
+    dtype."""
+    _need_square(input)
+    sign, log = jnp.linalg.slogdet(jnp.asarray(input))
+    return sign, log.astype(input.dtype)
+
+
+@lower("MatrixSolve", "BatchMatrixSolve")
+def matrix_solve(matrix, rhs, *, adjoint=False):
+    """x with matrix x = rhs, or with its conjugate transpose."""
+    _need_square(matrix)
+    matrix, rhs = jnp.asarray(matrix), jnp.asarray(rhs)
+    return jnp.linalg.solve(_adjoint(matrix) if adjoint else matrix, rhs)
+
+
+@lower("MatrixTriangularSolve", "BatchMatrixTriangularSolve")
+def matrix_triangular_solve(matrix, rhs, *, lower=True, adjoint=False):
+    """x with matrix x = rhs, of whose `matrix` only the lower or upper triangle is read."""
+    _need_square(matrix)
+    matrix, rhs = jnp.asarray(matrix), jnp.asarray(rhs)
+    batch = np.broadcast_shapes(matrix.shape[:-2], rhs.shape[:-2])
+    return lax.linalg.triangular_solve(
+        jnp.broadcast_to(matrix, batch + matrix.shape[-2:]),
+        jnp.broadcast_to(rhs, batch + rhs.shape[-2:]),
+        left_side=True,
+        lower=lower,
+        transpose_a=adjoint,
+        conjugate_a=adjoint,
+    )
+
+
+@lower("MatrixSolveLs", "BatchMatrixSolveLs")
+def matrix_solve_ls(matrix, rhs, l2_regularizer, *, fast=True):
+    """x of least |matrix x - rhs|^2 + l2_regularizer |x|^2; not `fast`: of least norm, without the regularizer."""
+    matrix, rhs = jnp.asarray(matrix), jnp.asarray(rhs)
+    if not fast:
+        return jnp.linalg.pinv(matrix) @ rhs
+    rows, columns = matrix.shape[-2:]
+    transposed = _adjoint(matrix)
+    gram = transposed @ matrix if rows >= columns else matrix @ transposed
+    ridge = jnp.asarray(l2_regularizer).astype(matrix.dtype) * jnp.eye(min(rows, columns), dtype=matrix.dtype)
+    factor = lax.linalg.cholesky(gram + ridge)
+    if rows >= columns:
+        return _cholesky_solve(factor, transposed @ rhs)
+    return transposed @ _cholesky_solve(factor, rhs)
+
+
+@lower("Qr")
+def qr(input, *, full_matrices=False):
+    return tuple(jnp.linalg.qr(jnp.asarray(input), mode="complete" if full_matrices else "reduced"))
+
+
+@lower("Svd", "BatchSvd")
+def svd(input, *, compute_uv=True, full_matrices=False):
+    """Singular values, descending, then u and v (not v's conjugate transpose); scalars without `compute_uv`."""
+    input = jnp.asarray(input)
+    if not compute_uv:
+        values = jnp.linalg.svd(input, compute_uv=False)
+        return (values.astype(input.dtype), *_nothing(input, 2))
+    u, values, v = jnp.linalg.svd(input, full_matrices=full_matrices)
+    return values.astype(input.dtype), u, _adjoint(v)
+
+
+@lower("SelfAdjointEigV2", "BatchSelfAdjointEigV2")
+def self_adjoint_eig_v2(input, *, compute_v=True):
+    """Eigenvalues, ascending, and eigenvectors in columns (a scalar without `compute_v`) of the lower triangle's
+    matrix."""
+    _need_square(input)
+    input = jnp.asarray(input)
+    vectors, values = lax.linalg.eigh(input, lower=True, symmetrize_input=False)
+    return values.astype(input.dtype), vectors if compute_v else _nothing(input, 1)[0]
+
+
+@lower("SelfAdjointEig", "BatchSelfAdjointEig")
+def self_adjoint_eig(input):
+    """Eigenvalues in the first row, the eigenvectors below: [..., n + 1, n]."""
+    values, vectors = self_adjoint_eig_v2(input)
+    return jnp.concatenate([values[..., None, :], vectors], axis=-2)
+
+
+@lower("Lu")
+def lu(input, *, output_idx_type):
+    """L below the diagonal and U on and above it, and the order of rows p with input[p] = L U."""
+    _need_square(input)
+    factors, _, order = lax.linalg.lu(jnp.asarray(input))
+    return factors, order.astype(output_idx_type.numpy)
+
+
+@lower("TridiagonalSolve")
+def tridiagonal_solve(diagonals, rhs, *, partial_pivoting=True):
+    """x of the systems whose superdiagonal, diagonal and subdiagonal are the rows of `diagonals`, [..., 3, n]."""
+    # The last element of the first row and the first of the last lie outside the matrix.
+    diagonals, rhs = jnp.asarray(diagonals), jnp.asarray(rhs)
+    above = diagonals[..., 0, :].at[..., -1].set(0)
+    below = diagonals[..., 2, :].at[..., 0].set(0)
+    return lax.linalg.tridiagonal_solve(below, diagonals[..., 1, :], above, rhs)
+
+
+@lower("TridiagonalMatMul")
+def tridiagonal_mat_mul(superdiag, maindiag, subdiag, rhs):
+    """The product of a matrix given by its three diagonals, [..., 1, n], and `rhs`, [..., n, k]."""
+    above, middle, below = (jnp.swapaxes(jnp.asarray(d), -1, -2) for d in (superdiag, maindiag, subdiag))
+    rhs = jnp.asarray(rhs)
+    zero = jnp.zeros_like(rhs[..., :1, :])
+    next_rows = jnp.concatenate([rhs[..., 1:, :], zero], axis=-2)
+    rows_before = jnp.concatenate([zero, rhs[..., :-1, :]], axis=-2)
+    return above * next_rows + middle * rhs + below * rows_before
+
+
+@lower("MatrixExponential")
+def matrix_exponential(input):
+    _need_square(input)
+    return scipy_linalg.expm(jnp.asarray(input))
+
+
+@lower("MatrixSquareRoot")
+def matrix_square_root(input):
+    """The principal square root, by Schur's decomposition, which JAX has on the CPU."""
+    _need_square(input)
+    input = jnp.asarray(input)
+    root = _each_matrix(scipy_linalg.sqrtm, input)
+    return (root.real if not jnp.iscomplexobj(input) else root).astype(input.dtype)
+
+
+@lower("MatrixLogarithm")
+def matrix_logarithm(input):
+    """The principal logarithm: roots are taken until the matrix is near one, whose logarithm is an integral."""
+    _need_square(input)
+    return _each_matrix(_logarithm, jnp.asarray(input))
+
+
+@lower("BatchMatrixDiag")
+def batch_matrix_diag(diagonal):
+    """[..., n] on the diagonal of [..., n, n]."""
+    diagonal = jnp.asarray(diagonal)
+    return jnp.where(np.eye(diagonal.shape[-1], dtype=bool), diagonal[..., None], jnp.zeros((), diagonal.dtype))
+
+
+@lower("BatchMatrixDiagPart")
+def batch_matrix_diag_part(input):
+    return jnp.diagonal(jnp.asarray(input), axis1=-2, axis2=-1)
+
+
+@lower("BatchMatrixSetDiag")
+def batch_matrix_set_diag(input, diagonal):
+    input, diagonal = jnp.asarray(input), jnp.asarray(diagonal)
+    rows, columns = input.shape[-2:]
+    padded = jnp.pad(diagonal, [(0, 0)] * (diagonal.ndim - 1) + [(0, rows - diagonal.shape[-1])])
+    return jnp.where(np.eye(rows, columns, dtype=bool), padded[..., None], input)
+
+
+@lower("BatchMatrixBandPart")
+def batch_matrix_band_part(input, num_lower, num_upper):
+    """`input` within the band of so many diagonals below and above the main one (negative: all)."""
+    input = jnp.asarray(input)
+    rows, columns = input.shape[-2:]
+    below = np.arange(rows)[:, None] - np.arange(columns)
+    num_lower, num_upper = jnp.asarray(num_lower), jnp.asarray(num_upper)
+    inside = ((num_lower < 0) | (below <= num_lower)) & ((num_upper < 0) | (-below <= num_upper))
+    return jnp.where(inside, input, jnp.zeros((), input.dtype))
+
+
+def _logarithm(matrix):
+    one = jnp.eye(matrix.shape[-1], dtype=matrix.dtype)
+
+    def far(carry):
+        return (jnp.linalg.norm(carry[1] - one) > _LOGARITHM_NORM) & (carry[0] < 100)
+
+    def root(carry):
+        return carry[0] + 1, scipy_linalg.sqrtm(carry[1]).astype(matrix.dtype)
+
+    halvings, near = lax.while_loop(far, root, (jnp.zeros((), np.int32), matrix))
+    # log(1 + x) is the integral of x / (1 + t x) over t in [0, 1].
+    nodes, weights = np.polynomial.legendre.leggauss(_LOGARITHM_NODES)
+    x = near - one
+    terms = [w / 2 * jnp.linalg.solve(one + (n + 1) / 2 * x, x) for n, w in zip(nodes, weights, strict=True)]
+    real = x.real.dtype
+    return (jnp.exp2(halvings.astype(real)) * functools.reduce(jnp.add, terms)).astype(matrix.dtype)
+
+
+def _each_matrix(function, batch):
+    """`function` of every matrix of [..., n, n]."""
+    flat = batch.reshape((-1, *batch.shape[-2:]))
+    return jax.vmap(function)(flat).reshape(batch.shape)
+
+
+def _cholesky_solve(factor, rhs):
+    solve = functools.partial(lax.linalg.triangular_solve, factor, left_side=True, lower=True)
+    return solve(solve(rhs), transpose_a=True, conjugate_a=True)
+
+
+def _adjoint(matrix):
+    return jnp.conj(jnp.swapaxes(matrix, -1, -2))
+
+
+def _diagonal_part(matrix):
+    return jnp.where(np.eye(matrix.shape[-1], dtype=bool), matrix, jnp.zeros((), matrix.dtype))
+
+
+def _nothing(like, count):
+    # TensorFlow leaves a scalar that it never writes.
+    return [jnp.zeros((), like.dtype)] * count
+
+
+def _need_square(matrix):
+    if matrix.ndim < 2 or matrix.shape[-1] != matrix.shape[-2]:
+        raise InvalidArgumentError(f"Input matrix must be square, not of shape {list(matrix.shape)}")
