@@ -11,6 +11,7 @@ from mgjax.ops import (  # noqa: F401
     checks,
     comparison,
     convolution,
+    ctc,
     elementwise,
     fourier,
     joining,
