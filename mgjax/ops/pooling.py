@@ -209,7 +209,7 @@ def max_pool_3d(input, *, ksize, strides, padding, data_format="NDHWC"):
 
 @lower("MaxPool3DGrad")
 def max_pool_3d_grad(orig_input, orig_output, grad, *, ksize, strides, padding, data_format="NDHWC"):
-    """Pullback of `max_pool_3d` (pooling_ops_3d.cc gives the gradient to every element that equals the maximum)."""
+    """The gradient goes to every element of a window within 1e-5 of its maximum (pooling_ops_3d.cc); for float16, equal to it."""
     _check_format(data_format)
     paddings = _paddings(orig_input, ksize, strides, padding)
 
@@ -220,13 +220,14 @@ def max_pool_3d_grad(orig_input, orig_output, grad, *, ksize, strides, padding, 
 
 
 def _sum_at_maxima(x, maxima, tangent, ksize, strides, paddings):
-    """The sum of `tangent` over the elements of each window of `x` that equal its maximum."""
+    """The sum of `tangent` over the elements of each window of `x` that count as its maximum."""
+    tolerance = 0 if x.dtype == np.float16 else 1e-5
     edges = [(before, after, 0) for before, after in paddings]
     x = lax.pad(jnp.asarray(x), _minimum(x.dtype), edges)
     tangent = lax.pad(tangent, np.zeros((), tangent.dtype), edges)
     total = jnp.zeros(maxima.shape, tangent.dtype)
     for offset in np.ndindex(*ksize):
         ends = [o + (n - 1) * s + 1 for o, n, s in zip(offset, maxima.shape, strides, strict=True)]
-        here = lax.slice(x, offset, ends, strides) == maxima
+        here = jnp.abs(lax.slice(x, offset, ends, strides) - maxima) <= tolerance
         total = total + jnp.where(here, lax.slice(tangent, offset, ends, strides), 0)
     return total
