@@ -22,6 +22,7 @@ from mgjax.ops import (  # noqa: F401
     optimizers,
     pooling,
     random,
+    resizing,
     random_gamma,
     random_state,
     random_truncated,
