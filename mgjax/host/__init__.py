@@ -5,5 +5,9 @@ under the same contract as device lowerings, with `host=True`.
 """
 
 from mgjax.host import (  # noqa: F401
+<<<<<<< HEAD
     ctc,
+=======
+    dynamic_shapes,
+>>>>>>> 1da88da (Host steps: results whose shape depends on values)
 )

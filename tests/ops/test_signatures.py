@@ -31,6 +31,8 @@ WITHOUT_EFFECT = {
     "sorted": "without it TensorFlow promises no order; the lowering's is the sorted one",
     "seed": "the generator starts from it",
     "seed2": "the generator starts from it",
+    "grad_x": "whether the product is part of a gradient",
+    "grad_y": "whether the product is part of a gradient",
     "N": "the length of a list that arrives as a list",
 }
 
