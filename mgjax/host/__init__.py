@@ -1,13 +1,11 @@
 """Host steps: ops that run in Python between device programs, on NumPy values.
 
-Strings, parsing, and results whose shape depends on values. Importing this package registers them in `mgjax.ops.REGISTRY`,
+Strings, parsing, and results whose shape depends on values. Importing this package registers them in
+`mgjax.ops.REGISTRY`,
 under the same contract as device lowerings, with `host=True`.
 """
 
 from mgjax.host import (  # noqa: F401
-<<<<<<< HEAD
     ctc,
-=======
     dynamic_shapes,
->>>>>>> 1da88da (Host steps: results whose shape depends on values)
 )
