@@ -148,7 +148,7 @@ class Bundle:
                 f"{self._index}: {_describe(key)} is of data type number {message.dtype}, which is not known here"
             ) from None
         shape = tuple([dim.size for dim in message.shape.dim])
-        if message.shape.unknown_rank or len(shape) > _MOST_DIMENSIONS or (shape and min(shape) < 0):
+        if message.shape.unknown_rank or not is_usable_shape(shape):
             raise ReadError(f"{self._index}: {_describe(key)} has no usable shape: {list(shape[:8])}")
         if message.offset < 0 or message.size < 0 or not 0 <= message.shard_id < self._shard_count:
             raise ReadError(
@@ -227,6 +227,11 @@ class Bundle:
 def data_path(prefix: str, shard: int, shard_count: int) -> str:
     """The path of a data file."""
     return f"{prefix}.data-{shard:05d}-of-{shard_count:05d}"
+
+
+def is_usable_shape(shape: tuple[int, ...]) -> bool:
+    """Whether NumPy has arrays of that shape; it counts bytes even where a dimension is empty."""
+    return len(shape) <= _MOST_DIMENSIONS and min(shape, default=0) >= 0 and math.prod(n or 1 for n in shape) < 2**58
 
 
 def slice_from_proto(message: TensorSliceProto) -> Slice:

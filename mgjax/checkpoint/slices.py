@@ -31,7 +31,7 @@ def parse_slice(text: str) -> Slice:
             extents.append((0, WHOLE))
             continue
         start, _, length = part.partition(",")
-        if not (start.isdecimal() and length.isdecimal()):
+        if not (_is_number(start) and _is_number(length)):
             raise ValueError(f"{text!r} is not a slice: '-' or 'start,length' for each dimension, joined by ':'")
         extents.append((int(start), int(length)))
     return tuple(extents)
@@ -50,12 +50,16 @@ def parse_shape_and_slice(text: str) -> tuple[tuple[int, ...], Slice] | None:
     if not text:
         return None
     *sizes, last = text.split(" ")
-    if not all(size.isdecimal() for size in sizes):
+    if not all(map(_is_number, sizes)):
         raise ValueError(f"{text!r} is not a shape and a slice, such as '100 3 0,50:-'")
     shape = tuple(map(int, sizes))
     extents = parse_slice(last)
     bounds_of(extents, shape)
     return shape, extents
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal()
 
 
 def bounds_of(extents: Slice, shape: Sequence[int]) -> Bounds:
@@ -114,6 +118,8 @@ def index_within(inner: Bounds, outer: Bounds) -> tuple[slice, ...]:
 def covers(parts: Sequence[Bounds], region: Bounds) -> bool:
     """Whether every element of `region` lies in one of `parts`, all of which lie in `region`."""
     volume = math.prod(sizes_of(region))
+    if volume == 0:
+        return True
     if sum(math.prod(sizes_of(part)) for part in parts) < volume:
         return False
     for axis, (start, stop) in enumerate(region):

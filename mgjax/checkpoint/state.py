@@ -103,4 +103,4 @@ def write_state(
         all_model_checkpoint_timestamps=timestamps,
         last_preserved_timestamp=last_preserved or 0.0,
     )
-    write_file(target, text_format.MessageToString(message).encode())
+    write_file(target, text_format.MessageToString(message, as_utf8=False).encode())

@@ -52,8 +52,9 @@ class Table:
                 "neither the .index of a V2 checkpoint nor a V1 checkpoint, or a truncated one"
             )
         where = f"{source}, footer"
-        _, position = _handle(footer, 0, where)
+        metaindex, position = _handle(footer, 0, where)
         index, _ = _handle(footer, position, where)
+        self._block(metaindex)  # it says nothing, but damage anywhere is to be found
         self._index_keys: list[bytes] = []
         self._handles: list[tuple[int, int]] = []
         end = 0

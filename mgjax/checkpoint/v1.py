@@ -15,7 +15,7 @@ from google.protobuf.message import DecodeError
 
 from mgjax import dtypes
 from mgjax.checkpoint import wire
-from mgjax.checkpoint.bundle import Stored, slice_from_proto, strings_to_array
+from mgjax.checkpoint.bundle import Stored, is_usable_shape, slice_from_proto, strings_to_array
 from mgjax.checkpoint.files import Source
 from mgjax.checkpoint.slices import Slice, bounds_of, encode_key, format_slice, sizes_of, whole_slice
 from mgjax.checkpoint.table import Table
@@ -50,7 +50,7 @@ class TensorSliceFiles:
                 f"{path}: {name!r} is of data type number {tensor.type}, which is not known here"
             ) from None
         shape = tuple(dim.size for dim in tensor.shape.dim)
-        if any(size < 0 for size in shape) or len(shape) > 64:
+        if tensor.shape.unknown_rank or not is_usable_shape(shape):
             raise ReadError(f"{path}: {name!r} has no usable shape: {list(shape[:8])}")
         known_dtype, known_shape, pieces = self._tensors.setdefault(name, (dtype, shape, {}))
         if (known_dtype, known_shape) != (dtype, shape):
