@@ -113,7 +113,7 @@ def _read(source: Any, message_class: type[M], is_plausible: Callable[[Message |
     if isinstance(source, Message):
         return _from_other_class(source, message_class)
     if isinstance(source, bytes | bytearray | memoryview):
-        return _parse(bytes(source), message_class, is_plausible, f"the {len(source)} bytes given", None)
+        return _parse(bytes(source), message_class, is_plausible, "what was given", None)
     if isinstance(source, str | os.PathLike):
         path = Path(os.fspath(source))
         return _parse(_file_bytes(path, message_class), message_class, is_plausible, f"'{path}'", path)
@@ -186,16 +186,14 @@ def _parse(
 ) -> M:
     name = message_class.DESCRIPTOR.name
     if not data:
-        what = "the bytes given are" if path is None else f"{what} is"
-        raise ReadError(f"{what} empty; wanted: a {name}, binary or text")
+        raise ReadError(f"{what} is empty; wanted: a {name}, binary or text")
     message = kinds.parse_or_none(message_class, data)
     if is_plausible(message):
         assert message is not None
         return message
-    text = _as_text(data)
     known = kinds.describe_bytes(data)
-    if text is not None and known is None:
-        return _parse_text(text, message_class, is_plausible, what, path)
+    if known is None and kinds.is_text(data):
+        return _parse_text(data, message_class, is_plausible, what, path)
     raise ReadError(_why_not(data, known, message_class, message is not None, what, path))
 
 
@@ -218,26 +216,23 @@ def _why_not(
     return f"{what} is a {kind} {name}, or none at all: {where}{_hint(path)}; copy it again from where it came from"
 
 
-def _as_text(data: bytes) -> str | None:
-    """The bytes as text, unless they have what no text has."""
-    if b"\0" in data:
-        return None
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return None
-
-
 def _parse_text(
-    text: str, message_class: type[M], is_plausible: Callable[[Message | None], bool], what: str, path: Path | None
+    data: bytes, message_class: type[M], is_plausible: Callable[[Message | None], bool], what: str, path: Path | None
 ) -> M:
     name = message_class.DESCRIPTOR.name
     try:
-        message = merge_text(text, message_class(), allow_unknown_field=False)
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ReadError(
+            f"{what} is no {name}: as text, byte {error.start} of {len(data)} is not UTF-8{_hint(path)}"
+        ) from None
+    try:
+        message = merge_text(text, message_class())
     except ReadError as error:
-        message = _from_newer_text(text, message_class)
-        if message is None or not is_plausible(message):
+        newer = _from_newer_text(text, message_class)
+        if newer is None or not is_plausible(newer):
             raise ReadError(f"{what} is no {name}: as text, {error}{_hint(path)}") from None
+        return newer
     if not is_plausible(message):
         raise ReadError(f"{what} is no {name}: it is text that holds no graph{_hint(path)}")
     return message

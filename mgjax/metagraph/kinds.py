@@ -32,6 +32,7 @@ _SIGNATURES = (
 )
 _PICKLE = re.compile(rb"\x80[\x02-\x05][\x00-\x7f\x80-\xff]")
 _HTML = re.compile(rb"\s*<(!doctype html|html|\?xml)", re.IGNORECASE)
+_TEXT = re.compile(rb"(\xef\xbb\xbf)?[\s\x21-\x7e]{0,32}")
 _OP_NAME = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.>/\-]*")
 
 
@@ -65,6 +66,13 @@ def _describe_proto(data: bytes) -> str | None:
     if is_graph_def(parse_or_none(graph_pb2.GraphDef, data)):
         return "a GraphDef"
     return None
+
+
+def is_text(data: bytes) -> bool:
+    """Whether the bytes begin as text does, and have no zero."""
+    start = data[:35]
+    match = _TEXT.match(start)
+    return match is not None and match.end() >= min(len(data), 32) and b"\0" not in data
 
 
 def parse_or_none(message_class: Any, data: bytes) -> Any:

@@ -24,6 +24,8 @@ from mgjax.proto import (
 
 M = TypeVar("M", bound=Message)
 
+_MAX_REASON = 160
+
 # In the order in which they depend on each other.
 _FILES: tuple[ModuleType, ...] = (
     types_pb2,
@@ -58,6 +60,9 @@ def _where(error: text_format.ParseError) -> str:
         return str(error)
     # The error's own text begins with both numbers.
     reason = str(error).partition(" : ")[2] or str(error)
+    if len(reason) > _MAX_REASON:
+        # It quotes the line, which may hold a whole tensor.
+        reason = f"{reason[: _MAX_REASON // 2]} ... {reason[-_MAX_REASON // 2 :]}"
     return f"line {error.GetLine()}, column {error.GetColumn()}: {reason}"
 
 

@@ -31,8 +31,8 @@ class Damage:
 
 
 class _Stop(Exception):
-    def __init__(self, offset: int, reason: str, truncated: bool = False):
-        self.damage = (offset, reason, truncated)
+    def __init__(self, offset: int, reason: str, truncated: bool = False, field: str = ""):
+        self.damage = (offset, reason, truncated, field)
 
 
 @dataclass(slots=True)
@@ -55,8 +55,9 @@ def find_damage(data: bytes, descriptor: Any) -> Damage | None:
                 continue
             position = _step(data, position, frames)
     except _Stop as stop:
-        offset, reason, truncated = stop.damage
-        return Damage(offset, ".".join(frame.name for frame in frames if frame.name), reason, truncated)
+        offset, reason, truncated, field = stop.damage
+        names = [frame.name for frame in frames] + [field]
+        return Damage(offset, ".".join(filter(None, names)), reason, truncated)
     return None
 
 
@@ -76,8 +77,8 @@ def _step(data: bytes, start: int, frames: list[_Frame]) -> int:
     if wire_type != _BYTES:
         raise _Stop(start, f"no field is written with the wire type {wire_type}")
     size, position = _read_varint(data, position, end, len(data))
-    after = _skip(start, position, size, end, len(data))
     field = frame.descriptor.fields_by_number.get(number)
+    after = _skip(start, position, size, end, len(data), field.name if field is not None else "")
     if field is None:
         return after
     if field.message_type is not None:
@@ -101,11 +102,13 @@ def _is_repeated(field: Any) -> bool:
     return field.is_repeated if hasattr(field, "is_repeated") else field.label == field.LABEL_REPEATED
 
 
-def _skip(start: int, position: int, size: int, end: int, total: int) -> int:
+def _skip(start: int, position: int, size: int, end: int, total: int, field: str = "") -> int:
     if position + size > end:
         truncated = position + size > total and end == total
         where = "the file ends" if truncated else "the message around it ends"
-        raise _Stop(start, f"a field of {size} bytes begins, and {where} after {end - position} of them", truncated)
+        raise _Stop(
+            start, f"a field of {size} bytes begins, and {where} after {end - position} of them", truncated, field
+        )
     return position + size
 
 
