@@ -264,7 +264,9 @@ def test_types_that_only_tensorflow_2_has_stay_visible():
     assert encode_attr(dtype).type == 24
 
 
-@pytest.mark.parametrize("value, kind", [(1.5, "int"), (1, "string"), ("a", "type"), (1, "list(int)"), (True, "int"), ("a", "shape")])
+@pytest.mark.parametrize(
+    "value, kind", [(1.5, "int"), (1, "string"), ("a", "type"), (1, "list(int)"), (True, "int"), ("a", "shape")]
+)
 def test_a_value_of_another_kind_is_refused(value, kind):
     with pytest.raises(ValueError, match="attribute of type"):
         encode_attr(value, kind)
