@@ -113,6 +113,8 @@ def _scatter_known(ref, columns, updates, how):
 
 def check_nd_shapes(indices, updates, shape):
     """Raises `InvalidArgumentError` unless updates.shape = indices.shape[:-1] + shape[indices.shape[-1]:]."""
+    if indices.size and 0 in shape:
+        raise InvalidArgumentError("Indices and updates specified for empty output shape")
     depth = indices.shape[-1] if indices.ndim else 1
     if depth > len(shape) or updates.shape != indices.shape[:-1] + tuple(shape[depth:]):
         raise InvalidArgumentError(
@@ -216,6 +218,8 @@ def sparse_to_dense(sparse_indices, output_shape: Static, sparse_values, default
         raise InvalidArgumentError(
             f"sparse_values has incorrect shape {describe(sparse_values.shape)}, should be [] or [{count}]"
         )
+    if default_value.shape != ():
+        raise InvalidArgumentError("default_value should be a scalar.")
     if is_known(indices):
         _check_sparse_indices(indices, shape, validate_indices)
     xp = array_module(sparse_indices, sparse_values, default_value)
