@@ -8,4 +8,5 @@ under the same contract as device lowerings, with `host=True`.
 from mgjax.host import (  # noqa: F401
     ctc,
     dynamic_shapes,
+    sparse_entries,
 )

@@ -34,7 +34,6 @@ from mgjax.ops import (  # noqa: F401
     sorting,
     sources,
     sparse,
-    sparse_entries,
     sparse_optimizers,
     special,
     variables,

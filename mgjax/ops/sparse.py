@@ -1,7 +1,7 @@
 """Sparse tensors (indices [n, rank] int64, values [n], dense shape [rank]) where the number of entries is static.
 
-An entry whose index is out of range is dropped in compiled code. Ops that find out how many entries their result has are
-in `sparse_entries`.
+An entry whose index is out of range is dropped in compiled code. Ops whose result has as many entries as the values
+decide are host steps.
 """
 
 from __future__ import annotations
@@ -198,7 +198,7 @@ def sparse_reduce_max(input_indices, input_values, input_shape: Static, reductio
 
 def _reduced(indices, input_shape, reduction_axes, keep_dims):
     """The flat position of each entry in the result, and the result's shape."""
-    reduced = reduced_axes(len(input_shape), reduction_axes)
+    reduced = _reduced_axes(len(input_shape), reduction_axes)
     kept = [i for i in range(len(input_shape)) if i not in reduced]
     strides = _row_major_strides(np.asarray([input_shape[i] for i in kept], np.int64))
     rows = jnp.sum(jnp.asarray(indices)[:, np.array(kept, np.int64)] * strides, axis=1, dtype=np.int64)
@@ -207,8 +207,7 @@ def _reduced(indices, input_shape, reduction_axes, keep_dims):
     return rows, tuple(int(input_shape[i]) for i in kept)
 
 
-def reduced_axes(rank, reduction_axes):
-    """The set of the axes to reduce, none of them negative."""
+def _reduced_axes(rank, reduction_axes):
     axes = [int(axis) for axis in np.ravel(reduction_axes)]
     for axis in axes:
         if not -rank <= axis < rank:
