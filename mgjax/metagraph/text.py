@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import warnings
 from types import ModuleType
 from typing import TypeVar
 
@@ -44,7 +45,10 @@ def merge_text(text: str, message: M, *, allow_unknown_field: bool = False) -> M
     """Parses text into a message, and returns it. Raises `ReadError` with the line and the column."""
     pool = _tensorflow_names() if "type.googleapis.com/" in text else None
     try:
-        text_format.Parse(text, message, allow_unknown_field=allow_unknown_field, descriptor_pool=pool)
+        with warnings.catch_warnings():
+            # The parser leaves escapes to Python, which warns of those that mean nothing and takes them as they stand.
+            warnings.filterwarnings("ignore", "invalid (octal )?escape sequence", DeprecationWarning)
+            text_format.Parse(text, message, allow_unknown_field=allow_unknown_field, descriptor_pool=pool)
     except text_format.ParseError as error:
         raise ReadError(_where(error)) from None
     except RecursionError:
