@@ -8,5 +8,8 @@ under the same contract as device lowerings, with `host=True`.
 from mgjax.host import (  # noqa: F401
     ctc,
     dynamic_shapes,
+    hashing,
+    regex,
     sparse_entries,
+    strings,
 )
