@@ -157,7 +157,7 @@ def pad_v2(input, paddings: Static, constant_values):
             f"The first dimension of paddings must be the rank of inputs[{len(widths)},2] {describe(input.shape)}"
         )
     if is_known([input, constant_values]):
-        return np.pad(input, widths, constant_values=constant_values)
+        return np.pad(input, widths or 0, constant_values=constant_values)
     return lax.pad(jnp.asarray(input), jnp.asarray(constant_values), [(*width, 0) for width in widths])
 
 
@@ -205,21 +205,39 @@ def _placed(x, axis, start, size):
 @lower("Roll")
 def roll(input, shift, axis: Static):
     """Moves elements along axes, around the end; shifts along the same axis add up."""
+    if len(input.shape) < 1:
+        raise InvalidArgumentError("input must be 1-D or higher")
+    for name, x in (("shift", shift), ("axis", axis)):
+        if len(x.shape) > 1:
+            raise InvalidArgumentError(f"{name} must be a scalar or a 1-D vector. Found: {describe(x.shape)}")
     xp = array_module(input, shift)
     shift, axes = xp.ravel(shift), np.ravel(axis)
+    if shift.shape != axes.shape:
+        raise InvalidArgumentError("shift and axis must have the same size")
     for i, number in enumerate(axes):
+        if not -len(input.shape) <= number < len(input.shape):
+            raise InvalidArgumentError(f"axis {number} is out of range")
         input = xp.roll(input, shift[i], int(number))
     return input
+
+
+def _check_rows(x, i, v):
+    if len(i.shape) != 1:
+        raise InvalidArgumentError(f"i must be a vector. {describe(i.shape)}")
+    if v.shape != (*i.shape, *x.shape[1:]):
+        raise InvalidArgumentError(f"i and x shape doesn't match those of v: {describe(x.shape)} {describe(v.shape)}")
 
 
 @lower("InplaceUpdate")
 def inplace_update(x, i, v):
     """x with the rows `i` replaced by those of `v`; the last of equal indices stays."""
+    _check_rows(x, i, v)
     return jnp.asarray(x).at[i].set(v)
 
 
 @lower("InplaceAdd")
 def inplace_add(x, i, v):
+    _check_rows(x, i, v)
     return jnp.asarray(x).at[i].add(v)
 
 

@@ -151,8 +151,10 @@ def arg_min(input, dimension: Static, *, output_type=dtypes.int64):
 
 
 def _cumulate(function, neutral, x, axis, exclusive, reverse):
+    if np.shape(axis):
+        raise InvalidArgumentError(f"ScanOp: axis must be a scalar, not {describe(np.shape(axis))}")
     rank = len(x.shape)
-    number = int(np.ravel(axis)[0])
+    number = int(axis)
     if not -rank <= number < max(rank, 1):
         raise InvalidArgumentError(f"ScanOp: Expected scan axis in the range [{-rank}, {rank}), but got {number}")
     if rank == 0 or 0 in x.shape:

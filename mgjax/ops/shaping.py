@@ -91,19 +91,18 @@ def reshape(tensor, shape: Static):
     """The elements in row-major order under another shape, of which one size may be -1, the rest."""
     sizes = [int(n) for n in shape]
     total = math.prod(tensor.shape)
-    if sizes.count(-1) == 1:
-        known = math.prod(n for n in sizes if n != -1)
-        if known == 0 or total % known:
-            if total or known:
-                raise InvalidArgumentError(
-                    f"Input to reshape is a tensor with {total} values, but the requested shape requires a multiple of "
-                    f"{known}"
-                )
+    if sizes.count(-1) > 1:
+        first, second = [i for i, n in enumerate(sizes) if n == -1][:2]
+        raise InvalidArgumentError(f"Only one input size may be -1, not both {first} and {second}")
+    if -1 in sizes:
+        # Beside a size of 0 the others are compared without those that are 0 (reshape_op.h).
+        held = math.prod(n for n in tensor.shape if n or 0 not in sizes)
+        known = math.prod(n for n in sizes if n not in (-1, 0))
+        if held % known:
             raise InvalidArgumentError(
-                "reshape cannot infer the missing input size for an empty tensor unless all specified input sizes are "
-                "non-zero"
+                f"Input to reshape is a tensor with {total} values, but the requested shape requires a multiple of {known}"
             )
-        sizes[sizes.index(-1)] = total // known
+        sizes[sizes.index(-1)] = held // known
     if math.prod(sizes) != total or min(sizes, default=0) < 0:
         raise InvalidArgumentError(
             f"Input to reshape is a tensor with {total} values, but the requested shape has {math.prod(sizes)}"

@@ -149,3 +149,8 @@ def test_range_adds_up(bounds):
 def test_lin_space(num):
     for dtype in (np.float32, np.float64):
         check("LinSpace", {"start": dtype(-1), "stop": dtype(2.5), "num": num})
+
+
+@pytest.mark.parametrize("shape", [[0, -1, 3], [-1, 0], [0, -1], [3, -1, 0]])
+def test_reshape_infers_a_size_beside_zero(shape):
+    check("Reshape", {"tensor": np.zeros((0, 6), np.float32), "shape": shape})
