@@ -11,7 +11,7 @@ import numpy as np
 
 from mgjax.errors import InvalidArgumentError
 from mgjax.ir import Block, Operation, Value
-from mgjax.lowering.evaluate import Environment, Evaluator
+from mgjax.lowering.evaluate import Environment, Evaluator, NeedsValue
 from mgjax.ops import is_known
 
 
@@ -22,13 +22,30 @@ def evaluate_if(evaluator: Evaluator, operation: Operation, environment: Environ
     if is_known(predicate) or not isinstance(predicate, jax.core.Tracer):
         return evaluator.block(then if np.asarray(predicate) else otherwise, (), environment)
 
+    wanted = [i for i, value in enumerate(operation.results) if value.uses or _is_result(value, operation.block)]
+
     def branch(block: Block) -> Callable[[], list[Any]]:
-        return lambda: [_as_jax(array) for array in evaluator.block(block, (), environment)]
+        def compute() -> list[Any]:
+            arrays = evaluator.block(block, (), environment)
+            return [_as_jax(arrays[i]) for i in wanted]
+
+        return compute
 
     branches = [branch(then), branch(otherwise)]
     if any(_may_be_undefined(value) for region in operation.regions for value in region.results):
         branches = _filled(branches)
-    return jax.lax.cond(predicate, *branches)
+    try:
+        arrays = dict(zip(wanted, jax.lax.cond(predicate, *branches), strict=True))
+    except TypeError as error:
+        if "equal output types" not in str(error):
+            raise
+        # The sides differ in shape: which one runs must be known to go on.
+        raise NeedsValue(operation, operation.operands[0]) from error
+    return [arrays.get(i) for i in range(len(operation.results))]
+
+
+def _is_result(value: Value, block: Block | None) -> bool:
+    return block is not None and any(value is result for result in block.results)
 
 
 def _may_be_undefined(value: Value) -> bool:

@@ -88,8 +88,8 @@ def _integer_quotient(x, y):
     return lax.div(*jnp.broadcast_arrays(x, y))
 
 
-def _reject_zero(y, error: Exception) -> None:
-    if not np.all(y):
+def _reject_zero(x, y, error: Exception) -> None:
+    if np.size(x) and not np.all(y):
         raise error
 
 
@@ -105,14 +105,14 @@ def _truncated_by_zero() -> Exception:
 def _known_truncate_mod(x, y, error=_divided_by_zero):
     if is_inexact(x):
         return np.fmod(x, y)
-    _reject_zero(y, error())
+    _reject_zero(x, y, error())
     return np.fmod(x, y).astype(x.dtype)
 
 
 def _known_div(x, y, error=_divided_by_zero):
     if is_inexact(x):
         return np.true_divide(x, y)
-    _reject_zero(y, error())
+    _reject_zero(x, y, error())
     remainder = np.fmod(x, y)
     return np.floor_divide(x - remainder, y).astype(x.dtype)
 
@@ -120,13 +120,13 @@ def _known_div(x, y, error=_divided_by_zero):
 def _known_floor_div(x, y):
     if is_inexact(x):
         return np.floor(np.true_divide(x, y))
-    _reject_zero(y, _divided_by_zero())
+    _reject_zero(x, y, _divided_by_zero())
     return np.floor_divide(x, y)
 
 
 def _known_floor_mod(x, y):
     if not is_inexact(x):
-        _reject_zero(y, _divided_by_zero())
+        _reject_zero(x, y, _divided_by_zero())
     remainder = np.fmod(x, y)
     return np.where((remainder != 0) & ((remainder < 0) != (y < 0)), remainder + y, remainder)
 

@@ -90,7 +90,9 @@ class VariableUses:
         if operation.kind == "while":
             return operation.operands[value.index]
         if operation.kind == "if":
-            return operation.regions[0].results[value.index]
+            # Recursion goes as deep as branches stand in branches.
+            names = {self.variable(region.results[value.index]) for region in operation.regions}
+            return names.pop() if len(names) == 1 else None
         if self._traits.forwards(operation) and value.index < len(operation.operands):
             return operation.operands[value.index]
         writes = self._traits.effects(operation).writes
