@@ -65,20 +65,22 @@ def _step(data: bytes, start: int, frames: list[_Frame]) -> int:
     """Reads one field, or enters it if it is a message; returns the position after what was read."""
     frame = frames[-1]
     end = frame.end
-    tag, position = _read_varint(data, start, end, len(data))
+    # Inner messages lie whole within the outermost: only that one can be cut off by the end of the data.
+    is_outermost = len(frames) == 1
+    tag, position = _read_varint(data, start, end, is_outermost)
     number, wire_type = tag >> 3, tag & 7
     if number == 0 or number >= 1 << 29:
         raise _Stop(start, f"no field has the number {number}")
     if wire_type == _VARINT:
-        return _read_varint(data, position, end, len(data))[1]
+        return _read_varint(data, position, end, is_outermost)[1]
     if wire_type in (_FIXED64, _FIXED32):
         size = 8 if wire_type == _FIXED64 else 4
-        return _skip(start, position, size, end, len(data))
+        return _skip(start, position, size, end, is_outermost)
     if wire_type != _BYTES:
         raise _Stop(start, f"no field is written with the wire type {wire_type}")
-    size, position = _read_varint(data, position, end, len(data))
+    size, position = _read_varint(data, position, end, is_outermost)
     field = frame.descriptor.fields_by_number.get(number)
-    after = _skip(start, position, size, end, len(data), field.name if field is not None else "")
+    after = _skip(start, position, size, end, is_outermost, field.name if field is not None else "")
     if field is None:
         return after
     if field.message_type is not None:
@@ -102,21 +104,19 @@ def _is_repeated(field: Any) -> bool:
     return field.is_repeated if hasattr(field, "is_repeated") else field.label == field.LABEL_REPEATED
 
 
-def _skip(start: int, position: int, size: int, end: int, total: int, field: str = "") -> int:
+def _skip(start: int, position: int, size: int, end: int, is_outermost: bool, field: str = "") -> int:
     if position + size > end:
-        truncated = position + size > total and end == total
-        where = "the file ends" if truncated else "the message around it ends"
-        raise _Stop(
-            start, f"a field of {size} bytes begins, and {where} after {end - position} of them", truncated, field
-        )
+        where = "the file ends" if is_outermost else "the message around it ends"
+        reason = f"a field of {size} bytes begins, and {where} after {end - position} of them"
+        raise _Stop(start, reason, is_outermost, field)
     return position + size
 
 
-def _read_varint(data: bytes, position: int, end: int, total: int) -> tuple[int, int]:
+def _read_varint(data: bytes, position: int, end: int, is_outermost: bool) -> tuple[int, int]:
     value = 0
     for shift in range(0, 70, 7):
         if position + shift // 7 >= end:
-            raise _Stop(position, "a number is cut off", end == total)
+            raise _Stop(position, "a number is cut off", is_outermost)
         byte = data[position + shift // 7]
         value |= (byte & 0x7F) << shift
         if byte < 0x80:

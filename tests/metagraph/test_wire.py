@@ -14,7 +14,7 @@ NODE = b"\x0a\x0b\x0a\x03abc\x12\x04NoOp"  # node { name: "abc" op: "NoOp" }
     [
         (NODE + NODE[:-1], 13, "node", True),
         (NODE + b"\x0a", 14, "", True),
-        (NODE + b"\x22\x02\x08\x80", 16, "versions", True),
+        (NODE + b"\x22\x02\x08\x80", 16, "versions", False),
         (NODE[:7] + b"\x13\x04NoOp", 7, "node[0]", False),
         (NODE + b"\x0a\x0b\x0a\x0cabc\x12\x04NoOp", 15, "node[1].name", False),
         (NODE + b"\x02\x00", 13, "", False),
