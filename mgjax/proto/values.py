@@ -58,7 +58,22 @@ _FIELDS = {
 """The typed field of a TensorProto in which each type's values are written."""
 
 _WRITTEN_AS_CONTENT = frozenset(
-    ("float32", "float64", "int32", "uint8", "int16", "int8", "int64", "qint8", "quint8", "qint32", "uint32", "uint64")
+    (
+        "float32",
+        "float64",
+        "int32",
+        "uint8",
+        "int16",
+        "int8",
+        "int64",
+        "qint8",
+        "quint8",
+        "qint32",
+        "qint16",
+        "quint16",
+        "uint32",
+        "uint64",
+    )
 )
 """The types that TensorFlow's `make_tensor_proto` writes as `tensor_content` (others, as typed fields)."""
 
@@ -79,7 +94,7 @@ def decode_shape(proto: Any) -> Shape:
     """A `TensorShapeProto` as a shape: None for an unknown rank, and None for each unknown size."""
     if proto.unknown_rank:
         return None
-    return tuple([size if size >= 0 else None for size in [dim.size for dim in proto.dim]])
+    return tuple([None if size < 0 else size for size in [dim.size for dim in proto.dim]])
 
 
 def encode_shape(shape: Shape) -> tensor_pb2.TensorShapeProto:
@@ -282,7 +297,27 @@ def decode_attr(proto: Any) -> Any:
         return None
     if kind == "placeholder":
         return Placeholder(proto.placeholder)
+    if kind == "list" or kind == "shape":
+        return _decode_repetitive(proto, kind)
     return _DECODERS[kind](getattr(proto, kind))
+
+
+# Large graphs repeat the same few shapes and lists many thousand times, and to take one apart costs several times what it costs to
+# serialize it. Only small ones are kept, and only so many.
+_DECODED: dict[bytes, Any] = {}
+_MAX_DECODED = 1 << 14
+_MAX_KEY_BYTES = 128
+
+
+def _decode_repetitive(proto: Any, kind: str) -> Any:
+    key = proto.SerializeToString()
+    if key in _DECODED:
+        return _DECODED[key]
+    value = _DECODERS[kind](getattr(proto, kind))
+    is_mutable = isinstance(value, tuple) and len(value) > 0 and isinstance(value[0], np.ndarray | FunctionName)
+    if not is_mutable and len(key) <= _MAX_KEY_BYTES and len(_DECODED) < _MAX_DECODED:
+        _DECODED[key] = value
+    return value
 
 
 def decode_attrs(attrs: Any) -> dict[str, Any]:

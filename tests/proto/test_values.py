@@ -197,6 +197,11 @@ def test_values_are_written_where_tensorflow_writes_them(array, field):
     assert written == {"dtype", "tensor_shape"} | ({field} if field else set())
 
 
+def test_quantized_tensors_are_written_with_their_own_type():
+    proto = encode_tensor(np.array([1, -1], np.int16), dtypes.qint16)
+    assert proto.dtype == dtypes.qint16.number and proto.tensor_content == b"\1\0\xff\xff"
+
+
 def test_an_array_of_another_dtype_is_not_converted():
     with pytest.raises(ValueError, match="array of float64 cannot be written as a tensor of float32"):
         encode_tensor(np.zeros(3), dtypes.float32)
