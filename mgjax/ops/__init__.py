@@ -27,6 +27,7 @@ from mgjax.ops import (  # noqa: F401
     random_gamma,
     random_state,
     random_truncated,
+    recurrent_blocks,
     reductions,
     resizing,
     scatter,
