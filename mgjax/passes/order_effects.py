@@ -3,6 +3,11 @@
 Data and control edges decide. Where they leave a read and a write of one variable unordered, the read comes first; where
 they leave two writes unordered, the order of the nodes decides. Control edges are gone afterwards: the order holds them.
 
+One write goes before unordered reads: the step on from a read, as in `step.assign(step + 1)`, where the addition is the
+last consumer of the read. TensorFlow's executor hands all but the last consumer of a tensor to other threads and goes on
+with the last at once (core/common_runtime/executor.cc, ScheduleReady), so that those which share the read see the new
+value; optimizers that count their steps so are trained with the rate of the next step.
+
     graph @main(%x:0: float32[]) {                          func @main(%x:0: float32[]) {
       %w = VariableV2() : (ref float32[])                     %w = VariableV2() : (ref float32[])
       %set = Assign(%w, %x) : (ref float32[])        ->       %y = Neg(%w) : (float32[])
@@ -55,6 +60,29 @@ class _Ordering:
                 if name not in written:
                     self.readers[name][operation] = None
                     self.reads[operation].append(name)
+        for writer in self.writes:
+            self._let_follow(writer, self._sharers_of_the_read(writer, uses))
+
+    def _let_follow(self, writer: Operation, readers: Iterable[Operation]) -> None:
+        for reader in readers:
+            self.followers[writer].append(reader)
+            self.waits_for[reader] += 1
+
+    def _sharers_of_the_read(self, writer: Operation, uses: VariableUses) -> list[Operation]:
+        """The other consumers of the read that the write steps on from; none if it is not such a write."""
+        values = [value for value in writer.operands if uses.variable(value) is None]
+        if len(values) != 1 or writer.control or writer.regions or values[0].producer not in self.place:
+            return []
+        step = values[0].producer
+        assert step is not None
+        shared = [value for value in step.operands if uses.variable(value) in self.writes[writer]]
+        others = [value for value in step.operands if value not in shared]
+        if step.control or len(shared) != 1 or any(v.producer is None or v.producer.operands for v in others):
+            return []
+        consumers = {operation: None for operation, _ in shared[0].uses if operation in self.place}
+        if any(self.place[operation] > self.place[step] for operation in consumers):
+            return []
+        return [operation for operation in consumers if operation is not step and operation not in self.writes]
 
     def _add_edges(self, operation: Operation) -> None:
         values: Iterable = operation.operands

@@ -71,6 +71,30 @@ def test_two_unordered_writes_keep_the_order_of_the_nodes():
     assert names == ["w", "first", "second"]
 
 
+STEP = """graph @main() {
+  %s = VariableV2() {dtype = int32, shape = []} : (ref int32[])
+  %read = Identity(%s) : (int32[])
+  %one = Const() {value = int32[]<1>} : (int32[])
+  RATE_BEFORE
+  %next = Add(%read, %one) : (int32[])
+  RATE_AFTER
+  %set = Assign(%s, %next) : (ref int32[])
+  return %rate
+}"""
+RATE = "%rate = Neg(%read) : (int32[])"
+
+
+def test_a_step_on_from_a_read_is_seen_by_earlier_consumers_of_that_read():
+    # TensorFlow 1.15 computes the rate of bert's optimizer from the step after the increment.
+    names = ordered(STEP.replace("RATE_BEFORE", RATE).replace("RATE_AFTER", ""))
+    assert names.index("set") < names.index("rate")
+
+
+def test_a_consumer_after_the_step_keeps_it_waiting():
+    names = ordered(STEP.replace("RATE_AFTER", RATE).replace("RATE_BEFORE", ""))
+    assert names.index("rate") < names.index("set")
+
+
 def test_a_write_inside_a_branch_waits_for_reads_outside_of_it():
     names = ordered(f"""graph @main(%x: float32[], %p: bool[]) {{
       {VARIABLE}
