@@ -41,6 +41,8 @@ _log = logging.getLogger(__name__)
 _BOOL = TensorType(dtypes.bool_, ())
 _INDEX = TensorType(dtypes.int32, ())
 _HANDLES = (dtypes.resource, dtypes.variant)
+_INTEGERS = (dtypes.int32, dtypes.int64)
+_READ_SHAPES = ("Shape", "ShapeN", "Size", "Rank")
 
 
 def functionalize_conds(function: Function, traits: Traits) -> None:
@@ -125,6 +127,7 @@ class _Structuring:
         # What becomes of the block: the place of each operation, the `if` that each Merge is a result of.
         self.home: dict[Operation, Block] = {}
         self.ifs: dict[Operation, Operation] = {}
+        self.known = self.find_known()
         self.made: dict[Operation, tuple[Value, dict[Operation, None]]] = {}
         self.contents: dict[Block, list[Operation]] = {}
         self.prefixes: dict[Block, list[Operation]] = defaultdict(list)
@@ -244,12 +247,21 @@ class _Structuring:
 
     def is_recomputed(self, value: Value) -> bool:
         """Whether it is better computed where it is used: constants; shapes, which must stay known while tracing."""
-        operation = value.producer
-        if operation is None or operation.kind in MERGES or not is_movable(operation, self.traits):
-            return False
-        is_vector = value.type.shape is not None and len(value.type.shape) <= 1
-        is_shape = is_vector and value.type.dtype in (dtypes.int32, dtypes.int64)
-        return operation.kind == "Const" or (is_shape and bool(operation.operands))
+        return value.producer in self.known
+
+    def find_known(self) -> dict[Operation, None]:
+        """The operations that constants and shapes alone determine, as far as they compute integers."""
+        known: dict[Operation, None] = {}
+        for operation in self.deadness.order:
+            if operation.kind in MERGES or operation.kind in SWITCHES or not is_movable(operation, self.traits):
+                continue
+            if operation.kind == "Const" or operation.kind in _READ_SHAPES:
+                known[operation] = None
+            elif operation.operands and all(value.type.dtype in _INTEGERS for value in operation.results):
+                sources = (self.seen_through(value, {}).producer for value in operation.operands)
+                if all(source in known for source in sources):
+                    known[operation] = None
+        return known
 
     def recompute(self, value: Value, block: Block) -> Value:
         """Copies the value's operation, and those before it that are recomputed too, into the block that uses it."""

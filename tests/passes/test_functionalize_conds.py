@@ -184,15 +184,15 @@ def test_what_a_gradient_uses_of_a_branch_is_handed_out_of_the_first_if():
 
 def test_shapes_that_a_gradient_needs_are_taken_in_its_own_branch():
     function = structured(
-        """graph @main(%x: float32[?], %p: bool[]) {
-          %s = Switch(%x, %p) : (float32[?], float32[?])
-          %shape = Shape(%s:1) : (int32[1])
-          %y = Fill(%shape, %s:1) : (float32[?])
-          %m = Merge(%s, %y) : (float32[?], int32[])
-          %gs = Switch(%m, %p) : (float32[?], float32[?])
-          %rank = Size(%shape) : (int32[])
-          %gy = Reshape(%gs:1, %rank) : (float32[?])
-          %gm = Merge(%gs, %gy) : (float32[?], int32[])
+        """graph @main(%x: float32[*], %p: bool[]) {
+          %s = Switch(%x, %p) : (float32[*], float32[*])
+          %shape = Shape(%s:1) : (int32[*])
+          %y = Fill(%shape, %s:1) : (float32[*])
+          %m = Merge(%s, %y) : (float32[*], int32[])
+          %gs = Switch(%m, %p) : (float32[*], float32[*])
+          %rank = Size(%shape) : (int32[*])
+          %gy = Reshape(%gs:1, %rank) : (float32[*])
+          %gm = Merge(%gs, %gy) : (float32[*], int32[])
           return %gm
         }"""
     )
