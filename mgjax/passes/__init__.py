@@ -2,6 +2,7 @@
 
 from mgjax.passes.effects import NO_EFFECTS, Effects, Traits, VariableUses, free_values
 from mgjax.passes.functionalize_conds import functionalize_conds
+from mgjax.passes.functionalize_loops import functionalize_loops
 from mgjax.passes.order_effects import order_effects
 from mgjax.passes.thread_variables import GENERATOR_TYPE, thread_variables
 
@@ -13,6 +14,7 @@ __all__ = [
     "VariableUses",
     "free_values",
     "functionalize_conds",
+    "functionalize_loops",
     "order_effects",
     "thread_variables",
 ]

@@ -57,7 +57,7 @@ class Choice:
 
 
 class Deadness:
-    """The conditions of a block's operations.
+    """The conditions of a block's operations, given the literals that hold wherever the block runs.
 
     A `Merge` of more than two operands is replaced in the block by `Merge`s of two, so that each undoes one literal.
 
@@ -71,10 +71,11 @@ class Deadness:
         irregular: the `Merge`s that are neither, whose condition is no conjunction.
     """
 
-    def __init__(self, block: Block):
+    def __init__(self, block: Block, facts: frozenset[Literal] = frozenset()):
         self.block = block
+        self.facts = facts
         self.before = {operation: _dependencies(operation, block) for operation in block.operations}
-        self.order = _sort(self.before)
+        self.order = sort(self.before)
         self.is_cyclic = len(self.order) < len(block.operations)
         self.conditions: dict[Operation, Condition] = {}
         self.choices: dict[Operation, Choice] = {}
@@ -85,7 +86,7 @@ class Deadness:
         if not self.is_cyclic:
             for operation in list(self.order):
                 self.conditions[operation] = self._condition(operation)
-            self.order = _sort(self.before)
+            self.order = sort(self.before)
 
     def of(self, value: Value) -> Condition:
         """When the value is alive."""
@@ -94,30 +95,25 @@ class Deadness:
             return ()
         condition = self.conditions[operation]
         if operation.kind in SWITCHES:
-            return self._both(condition, (Literal(self.root(operation.operands[1]), value.index == 1),))
+            literal = Literal(self.root(operation.operands[1]), value.index == 1)
+            if literal in self.facts:
+                return condition
+            if Literal(literal.predicate, not literal.side) in self.facts:
+                return None
+            return self._both(condition, (literal,))
         return condition
 
     def root(self, value: Value) -> Value:
         """The value that this one hands on, seen through `Identity` and `Switch`."""
-        trail = []
-        while value not in self._roots:
-            trail.append(value)
-            operation = value.producer
-            is_handed_on = operation is not None and (operation.kind == "Identity" or operation.kind in SWITCHES)
-            # What a variable holds is read where it is read: a reference is a root.
-            if operation is None or not is_handed_on or operation.operands[0].type.is_ref:
-                self._roots[value] = value
-                break
-            value = operation.operands[0]
-        for passed in trail:
-            self._roots[passed] = self._roots[value]
+        if value not in self._roots:
+            self._roots[value] = root_of(value)
         return self._roots[value]
 
     def _condition(self, operation: Operation) -> Condition:
         if operation.kind in MERGES:
             return self._merge(operation)
         condition: Condition = ()
-        for value in _operands(operation):
+        for value in operands_of(operation):
             condition = self._both(condition, self.of(value))
         if operation.kind != RUNS_WHEN_DEAD:
             for source in operation.control:
@@ -185,6 +181,17 @@ class Deadness:
             self.before[target] = _dependencies(target, self.block)
 
 
+def root_of(value: Value) -> Value:
+    """The value that this one hands on, seen through `Identity` and `Switch`."""
+    while (operation := value.producer) is not None:
+        is_handed_on = operation.kind == "Identity" or operation.kind in SWITCHES
+        # What a variable holds is read where it is read: a reference is a root.
+        if not is_handed_on or operation.operands[0].type.is_ref:
+            break
+        value = operation.operands[0]
+    return value
+
+
 _Plan = tuple[Value, tuple["int | _Plan", "int | _Plan"]]
 """A predicate, and for either side the index of the operand that is alive then or a further plan."""
 
@@ -230,7 +237,7 @@ def _conjunction(longer: tuple[Literal, ...], shorter: tuple[Literal, ...]) -> C
     return (*longer, *added)
 
 
-def _operands(operation: Operation) -> Iterable[Value]:
+def operands_of(operation: Operation) -> Iterable[Value]:
     """All that the operation takes, what its regions capture included."""
     if not operation.regions:
         return operation.operands
@@ -238,13 +245,13 @@ def _operands(operation: Operation) -> Iterable[Value]:
 
 
 def _dependencies(operation: Operation, block: Block) -> dict[Operation, None]:
-    producers = (value.producer for value in _operands(operation))
+    producers = (value.producer for value in operands_of(operation))
     found = {producer: None for producer in producers if producer is not None and producer.block is block}
     found.update(dict.fromkeys(operation.control))
     return found
 
 
-def _sort(before: dict[Operation, dict[Operation, None]]) -> list[Operation]:
+def sort(before: dict[Operation, dict[Operation, None]]) -> list[Operation]:
     """The operations, definitions before uses; those on cycles, and what depends on them, are left out."""
     followers: dict[Operation, list[Operation]] = defaultdict(list)
     waits_for = {}

@@ -34,8 +34,9 @@ import numpy as np
 
 from mgjax import dtypes
 from mgjax.ir import Block, Function, Operation, TensorType, Value, walk, walk_blocks
-from mgjax.passes.deadness import MERGES, SWITCHES, Choice, Deadness, Literal
+from mgjax.passes.deadness import MERGES, SWITCHES, Choice, Deadness, Literal, root_of
 from mgjax.passes.effects import NO_EFFECTS, Traits
+from mgjax.passes.names import Names
 
 _log = logging.getLogger(__name__)
 _BOOL = TensorType(dtypes.bool_, ())
@@ -49,37 +50,29 @@ def functionalize_conds(function: Function, traits: Traits) -> None:
     """Structures every block of a graph function; a block in which a loop of the old kind is left stays as it is."""
     if function.is_ordered:
         return
-    names = _Names(function)
-    for block in reversed(list(walk_blocks(function.body))):
+    names = Names(function)
+    blocks: list[tuple[Block, frozenset[Literal]]] = [(function.body, frozenset())]
+    while blocks:
+        block, facts = blocks.pop()
         _split_switch_n(block, names)
         if any(operation.kind in SWITCHES or operation.kind in MERGES for operation in block.operations):
-            deadness = Deadness(block)
+            deadness = Deadness(block, facts)
             if deadness.is_cyclic:
                 _log.debug("conds of %r are left: a loop in it has no structure", block.owner)
-                continue
-            structuring = _Structuring(block, deadness, traits, names)
-            structuring.run()
-            if block is function.body:
-                function.targets = structuring.lift_all(function.targets, block)
+            else:
+                structuring = _Structuring(block, deadness, traits, names)
+                structuring.run()
+                if block is function.body:
+                    function.targets = structuring.lift_all(function.targets, block)
+        # A loop in a branch may ask the same predicate again: gradients do.
+        for operation in block.operations:
+            for region in operation.regions:
+                is_branch = operation.kind == "if"
+                fact = {Literal(root_of(operation.operands[0]), region.label == "then")} if is_branch else set()
+                blocks.append((region, facts | fact))
 
 
-class _Names:
-    """New names for a function's operations."""
-
-    def __init__(self, function: Function):
-        self.taken = {operation.name for operation in walk(function.body)}
-        self.taken.update(value.label for block in walk_blocks(function.body) for value in block.parameters)
-
-    def new(self, wanted: str) -> str:
-        name, count = wanted, 0
-        while name in self.taken:
-            count += 1
-            name = f"{wanted}_{count}"
-        self.taken.add(name)
-        return name
-
-
-def _split_switch_n(block: Block, names: _Names) -> None:
+def _split_switch_n(block: Block, names: Names) -> None:
     """Makes a `_SwitchN` of n outputs n-1 `Switch`es; an index that is no output's takes the last one."""
     if not any(operation.kind == "_SwitchN" for operation in block.operations):
         return
@@ -114,7 +107,7 @@ def _split_switch_n(block: Block, names: _Names) -> None:
 class _Structuring:
     """One block being structured. First all operations get their place, then all values are looked up from there."""
 
-    def __init__(self, block: Block, deadness: Deadness, traits: Traits, names: _Names):
+    def __init__(self, block: Block, deadness: Deadness, traits: Traits, names: Names):
         self.block = block
         self.deadness = deadness
         self.traits = traits
@@ -139,7 +132,7 @@ class _Structuring:
     def run(self) -> None:
         for operation in self.deadness.order:
             if self.is_dissolved(operation):
-                self.names.taken.discard(operation.name)
+                self.names.free(operation.name)
         alive = [operation for operation in self.deadness.order if self.deadness.conditions[operation] is not None]
         results = [self.with_literals(value) for value in self.block.results]
         self.fill(self.block, alive, frozenset())

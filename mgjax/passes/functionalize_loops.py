@@ -26,7 +26,7 @@ A frame that is no such loop stays as it is; the log says why.
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -64,14 +64,18 @@ class _Decline(Exception):
 class _Frame:
     parent: _Frame | None
     name: str
-
-    @property
-    def depth(self) -> int:
-        return 1 + (self.parent.depth if self.parent is not None else 0)
+    depth: int
 
 
 class _Frames:
-    """The frames of one block. `frame` says in which one an operation runs; `Enter` runs outside, `Exit` inside."""
+    """The frames of one block.
+
+    Attributes:
+        frame: the frame in which an operation runs; `Enter` runs outside of the frame that it leads into, `Exit` inside.
+        waiting: the operations that have a control edge from this one.
+        handed: the blocks that have a value among their results.
+        gone: operations of which nothing is left.
+    """
 
     def __init__(self, block: Block, traits: Traits, names: Names):
         self.block = block
@@ -80,9 +84,13 @@ class _Frames:
         self.frame: dict[Operation, _Frame | None] = {}
         self.gone: dict[Operation, None] = {}
         self.waiting: dict[Operation, dict[Operation, None]] = defaultdict(dict)
+        self.handed: dict[Value, dict[Block, None]] = defaultdict(dict)
         for operation in block.operations:
             for source in operation.control:
                 self.waiting[source][operation] = None
+        for inner in walk_blocks(block):
+            for value in inner.results:
+                self.handed[value][inner] = None
         before = {operation: dict.fromkeys(self.sources(operation)) for operation in block.operations}
         for operation in sort(before):
             found = [self.frame_after(source) for source in before[operation]]
@@ -100,7 +108,8 @@ class _Frames:
         """The frame in which the operation's results are."""
         frame = self.frame.get(operation)
         if operation.kind in ENTERS:
-            return _Frame(frame, str(operation.attributes.get("frame_name", "")))
+            name = str(operation.attributes.get("frame_name", ""))
+            return _Frame(frame, name, 1 if frame is None else frame.depth + 1)
         if operation.kind in EXITS and frame is not None:
             return frame.parent
         return frame
@@ -110,31 +119,40 @@ class _Frames:
         for operation, frame in self.frame.items():
             if frame is not None:
                 inside[frame].append(operation)
+        # A frame comes before the frames around it, which may be known only by what leads into it.
         for frame in sorted(inside, key=lambda frame: -frame.depth):
-            steering = [operation for operation in inside[frame] if operation.kind == "LoopCond"]
-            for condition in steering:
-                members = self.members(condition, inside[frame]) if len(steering) > 1 else inside[frame]
+            for operation in inside[frame]:
+                if operation.kind in ENTERS and not self.is_used(operation):
+                    self.remove(operation)
+            loops = self.loops([operation for operation in inside[frame] if operation not in self.gone])
+            count = Counter(operation for _, members in loops for operation in members)
+            shared = {operation for operation in count if count[operation] > 1}
+            for condition, members in loops:
                 try:
-                    loop = _Loop(self, condition, members, is_alone=len(steering) == 1)
+                    loop = _Loop(self, condition, members, frame, shared)
                 except _Decline as reason:
                     _log.debug("the loop of %r is left as it is: %s", condition, reason)
                     continue
-                operation = loop.build()
-                for added in [operation, *loop.after]:
-                    self.frame[added] = frame.parent
+                for operation in loop.build():
+                    self.frame[operation] = frame.parent
                     if frame.parent is not None:
-                        inside[frame.parent].append(added)
-        kept = [operation for operation in self.block.operations if operation.block is self.block]
-        for operation in self.gone:
-            operation.set_operands(())
-        self.block.set_operations(operation for operation in kept if operation not in self.gone)
+                        inside[frame.parent].append(operation)
+        self.remove_unused()
+
+    def loops(self, operations: list[Operation]) -> list[tuple[Operation, list[Operation]]]:
+        """The conditions of the loops in one frame, with the operations that each needs.
+
+        There is one, unless a graph was imported twice under the same frame names.
+        """
+        conditions = [operation for operation in operations if operation.kind == "LoopCond"]
+        if len(conditions) == 1:
+            return [(conditions[0], operations)]
+        return [(condition, self.members(condition, operations)) for condition in conditions]
 
     def members(self, condition: Operation, operations: list[Operation]) -> list[Operation]:
-        """The operations that one of several loops in a frame of one name needs."""
         inside = set(operations)
         switches = [user for user, index in condition.result.uses if user.kind in SWITCHES and index == 1]
-        exits = {user for switch in switches for user, _ in switch.results[0].uses if user in inside}
-        stack = [condition, *switches, *exits]
+        stack = [condition, *switches, *(user for switch in switches for user, _ in switch.results[0].uses)]
         found: set[Operation] = set()
         while stack:
             operation = stack.pop()
@@ -145,199 +163,373 @@ class _Frames:
             stack.extend(operation.control)
         return [operation for operation in operations if operation in found]
 
+    def replace_value(self, old: Value, new: Value) -> None:
+        old.replace_uses(new)
+        for block in self.handed.pop(old, {}):
+            block.results = [new if value is old else value for value in block.results]
+            self.handed[new][block] = None
+
     def replace_control(self, old: Operation, new: Operation) -> None:
         for operation in self.waiting.pop(old, {}):
-            sources = dict.fromkeys(new if source is old else source for source in operation.control)
-            operation.control = [source for source in sources if source is not operation]
+            operation.control = list(dict.fromkeys(new if source is old else source for source in operation.control))
             self.waiting[new][operation] = None
+
+    def remove(self, operation: Operation) -> None:
+        operation.set_operands(())
+        for source in operation.control:
+            self.waiting[source].pop(operation, None)
+        operation.control = []
+        self.gone[operation] = None
+
+    def is_used(self, operation: Operation) -> bool:
+        return bool(self.waiting[operation]) or any(value.uses or value in self.handed for value in operation.results)
+
+    def in_block(self, operation: Operation) -> Operation:
+        """The operation of the block itself in which this one stands, at any depth."""
+        while operation.block is not self.block and operation.block is not None:
+            owner = operation.block.owner
+            assert isinstance(owner, Operation)
+            operation = owner
+        return operation
+
+    def remove_unused(self) -> None:
+        """Takes what was dissolved out of the block, and the `Enter`s and parts of conditions that nobody takes any more."""
+        stack = [operation for operation, frame in self.frame.items() if frame is not None or operation.kind in ENTERS]
+        while stack:
+            operation = stack.pop()
+            if operation in self.gone or operation.block is not self.block or self.is_used(operation):
+                continue
+            if operation.kind in ENTERS or is_movable(operation, self.traits):
+                stack.extend(value.producer for value in operation.operands if value.producer is not None)
+                self.remove(operation)
+        kept = [operation for operation in self.block.operations if operation.block is self.block]
+        self.block.set_operations(operation for operation in kept if operation not in self.gone)
 
 
 @dataclass(slots=True, eq=False)
-class _Carried:
-    """A loop variable: its `Merge`, what enters, what the round hands on, whether that is the same value."""
+class _Variable:
+    """A loop variable: its `Merge`, what leads in, what hands on, and whether every round hands on the same value."""
 
     merge: Operation
     enter: Operation
     next: Operation
-    is_constant: bool = False
+    is_constant: bool
 
 
-_BEFORE, _BODY, _AFTER = "cond", "body", "after"
+class _View:
+    """How the values of a loop's frame are seen from one of the places that its operations go to."""
+
+    def __init__(self, loop: _Loop, block: Block, variables: dict[Operation, Value], is_going_on: bool | None):
+        self.loop = loop
+        self.block = block
+        self.variables = variables
+        self.is_going_on = is_going_on
+        self.copies: dict[Operation, Operation] = {}
+        self.constant: Value | None = None
+
+    def value(self, value: Value) -> Value:
+        while (producer := value.producer) is not None:
+            if producer in self.loop.switches:
+                value = producer.operands[0]
+            elif producer in self.loop.variables:
+                variable = self.loop.variables[producer]
+                return variable.enter.operands[0] if variable.is_constant else self.variables[producer]
+            elif producer is self.loop.condition:
+                if self.is_going_on is not None:
+                    return self.condition()
+                value = producer.operands[0]
+            elif self.loop.is_entered(producer):
+                return producer.operands[0]
+            else:
+                return self.copies[producer].results[value.index] if producer in self.copies else value
+        return value
+
+    def condition(self) -> Value:
+        """What `LoopCond` said."""
+        if self.constant is None:
+            attributes = {"dtype": dtypes.bool_, "value": np.array(self.is_going_on)}
+            name = self.loop.frames.names.new(f"{self.loop.condition.name}/{str(self.is_going_on).lower()}")
+            self.constant = self.block.append(Operation("Const", name, (), attributes, [_BOOL])).result
+        return self.constant
+
+    def copy(self, operation: Operation) -> None:
+        names = self.loop.frames.names
+        name = names.new(operation.name)
+        types = [result.type for result in operation.results]
+        operands = [self.value(value) for value in operation.operands]
+        copy = Operation(operation.kind, name, operands, operation.attributes, types, device=operation.device)
+        copy.control = [self.copies[source] for source in operation.control if source in self.copies]
+        for source in copy.control:
+            self.loop.frames.waiting[source][copy] = None
+        self.copies[operation] = self.block.append(copy)
+
+    def move(self, operation: Operation) -> None:
+        """Puts the operation into this place, and makes it and its regions see values from here."""
+        if operation.block is not self.block:
+            self.block.append(operation)
+        for index, value in enumerate(operation.operands):
+            if (seen := self.value(value)) is not value:
+                operation.set_operand(index, seen)
+        for region in operation.regions:
+            for inner in walk_blocks(region):
+                inner.results = [self.value(value) for value in inner.results]
+                for value in inner.results:
+                    self.loop.frames.handed[value][inner] = None
+                for user in inner.operations:
+                    for index, value in enumerate(user.operands):
+                        if (seen := self.value(value)) is not value:
+                            user.set_operand(index, seen)
+
+
+_BEFORE, _BODY, _AFTER = range(3)
 
 
 class _Loop:
-    """One loop. Nothing is changed before `build`, so that it can be declined."""
+    """One loop. Nothing is changed before `build`; until then it can be declined."""
 
-    def __init__(self, frames: _Frames, condition: Operation, members: list[Operation], is_alone: bool):
+    def __init__(self, frames: _Frames, condition: Operation, members: list[Operation], frame: _Frame, shared: set):
         self.frames = frames
-        self.traits = frames.traits
+        self.frame = frame
+        self.shared = shared
         self.condition = condition
         self.members = dict.fromkeys(members)
-        self.is_alone = is_alone
-        self.after: list[Operation] = []
         self.switches = {
             user: None
             for user, index in condition.result.uses
             if user.kind in SWITCHES and index == 1 and user in self.members
         }
-        self.carried = {merge: self.variable(merge) for merge in members if self.is_variable(merge)}
-        self.part = self.find_parts(members)
+        self.variables = {merge: self.variable(merge) for merge in members if self.is_variable(merge)}
+        self.nexts = [variable.next for variable in self.variables.values()]
         self.exits = [operation for operation in members if operation.kind in EXITS]
+        self.enters: dict[Operation, None] = {}
+        self.part = self.find_parts()
         self.check()
-        self.first = self.needed_by_condition()
-        self.copied = self.needed_besides()
+        self.place = {operation: i for i, operation in enumerate(self.part)}
+        self.effects = [operation for operation in self.in_part(_BEFORE) if self.has_effects(operation)]
+        decisive = [condition.operands[0], *(value for operation in self.effects for value in operands_of(operation))]
+        self.first = self.needed(decisive) | dict.fromkeys(self.effects)
+        moving = [variable.next.operands[0] for variable in self.variables.values() if not variable.is_constant]
+        self.again = self.needed([*self.taken(_BODY), *moving])
+        self.finally_ = self.needed([*self.taken(_AFTER), *(operation.operands[0] for operation in self.exits)])
+        self.check_copies()
 
     # What the loop consists of
 
     def is_variable(self, operation: Operation) -> bool:
-        if operation.kind not in MERGES:
-            return False
-        return any(value.producer is not None and value.producer.kind in NEXT_ITERATIONS for value in operation.operands)
+        producers = [value.producer for value in operation.operands]
+        is_handed_on = any(producer is not None and producer.kind in NEXT_ITERATIONS for producer in producers)
+        return operation.kind in MERGES and is_handed_on
 
-    def variable(self, merge: Operation) -> _Carried:
-        producers = {value.producer.kind: value.producer for value in merge.operands if value.producer is not None}
-        enter = next((producers[kind] for kind in ENTERS if kind in producers), None)
-        following = next((producers[kind] for kind in NEXT_ITERATIONS if kind in producers), None)
-        if enter is None or following is None or len(merge.operands) != 2:
+    def variable(self, merge: Operation) -> _Variable:
+        producers = [value.producer for value in merge.operands if value.producer is not None]
+        enters = [producer for producer in producers if producer.kind in ENTERS]
+        nexts = [producer for producer in producers if producer.kind in NEXT_ITERATIONS]
+        if len(merge.operands) != 2 or len(enters) != 1 or len(nexts) != 1:
             raise _Decline(f"{merge!r} does not join one Enter and one NextIteration")
-        if merge.results[1].uses:
+        if merge.results[1].uses or merge.results[1] in self.frames.handed:
             raise _Decline(f"the value_index of {merge!r} is used")
-        variable = _Carried(merge, enter, following)
-        value = following.operands[0]
+        value = nexts[0].operands[0]
         while (producer := value.producer) is not None:
             is_same = producer.kind == "Identity" and not producer.operands[0].type.is_ref
             if not is_same and producer not in self.switches:
                 break
             value = producer.operands[0]
-        variable.is_constant = value is merge.results[0]
-        return variable
+        return _Variable(merge, enters[0], nexts[0], value is merge.results[0])
 
-    def find_parts(self, members: Iterable[Operation]) -> dict[Operation, str]:
-        """The part that each operation belongs to: the condition, the body, or what comes after the last round."""
-        part: dict[Operation, str] = {}
-        order = sort({operation: self.within(operation) for operation in members})
-        for operation in order:
-            found = {_BEFORE}
+    def find_parts(self) -> dict[Operation, int]:
+        """Where each operation belongs: before the Switches, to the body, or after the last round."""
+        part: dict[Operation, int] = {}
+        for operation in sort({op: self.sources_within(op) for op in self.members}):
+            found = {part[source] for source in operation.control if source in part}
             for value in operands_of(operation):
                 producer = value.producer
                 if producer in self.switches:
                     found.add(_BODY if value.index == 1 else _AFTER)
-                elif producer is not None and producer in part and producer.kind not in NEXT_ITERATIONS:
-                    found.add(part[producer])
-            found.update(part[source] for source in operation.control if source in part)
-            if operation in self.carried:
+                elif producer is not None and producer.kind not in NEXT_ITERATIONS:
+                    found.add(part.get(producer, _BEFORE))
+                if producer is not None and self.is_entered(producer):
+                    self.enters[producer] = None
+            if operation in self.variables:
                 found = {_BEFORE}
             if _BODY in found and _AFTER in found:
                 raise _Decline(f"{operation!r} takes values of a round that runs and of one that does not")
-            part[operation] = _BODY if _BODY in found else _AFTER if _AFTER in found else _BEFORE
+            part[operation] = max(found, default=_BEFORE)
         if len(part) < len(self.members):
             raise _Decline("its operations depend on one another in a circle")
         return part
 
-    def within(self, operation: Operation) -> dict[Operation, None]:
+    def sources_within(self, operation: Operation) -> dict[Operation, None]:
         return {source: None for source in self.frames.sources(operation) if source in self.members}
 
+    def is_entered(self, operation: Operation) -> bool:
+        """Whether it leads into this loop's frame."""
+        return operation.kind in ENTERS and self.frames.frame_after(operation) == self.frame
+
     def check(self) -> None:
-        if self.part[self.condition] != _BEFORE:
-            raise _Decline("its condition depends on a Switch that it steers")
-        for operation in self.members:
-            if operation.kind in SWITCHES and operation in self.switches and self.part[operation] != _BEFORE:
-                raise _Decline(f"{operation!r} takes what another Switch of the loop hands on")
-            if operation.kind in MERGES and operation not in self.carried and self.part[operation] == _BEFORE:
-                continue  # of a cond within the condition
-            if operation.kind in NEXT_ITERATIONS and self.part[operation] == _AFTER:
-                raise _Decline(f"{operation!r} hands on what only the last round has")
-        for operation in self.members:
-            for value in operands_of(operation):
-                enter = value.producer
-                if enter is not None and enter.kind in ENTERS and not enter.attributes.get("is_constant"):
-                    if self.frames.frame_after(enter) == self.frames.frame[self.condition] and operation not in self.carried:
-                        raise _Decline(f"{enter!r} is no constant, and {operation!r} takes it in the first round only")
+        for operation in [self.condition, *self.switches]:
+            if self.part[operation] != _BEFORE:
+                raise _Decline(f"{operation!r} comes after a Switch of the loop")
+        for operation, part in self.part.items():
+            is_next = operation.kind in NEXT_ITERATIONS
+            if is_next and (part == _AFTER or operation not in self.nexts):
+                raise _Decline(f"{operation!r} hands nothing on to a further round")
+        merged = {variable.enter for variable in self.variables.values()}
+        for enter in self.enters:
+            is_loop_variable = all(user in self.variables for user, _ in enter.results[0].uses)
+            if not enter.attributes.get("is_constant") and not (enter in merged and is_loop_variable):
+                raise _Decline(f"{enter!r} is neither a constant nor the start of a loop variable")
 
     def is_dissolved(self, operation: Operation) -> bool:
-        return (
-            operation in self.switches
-            or operation in self.carried
-            or operation is self.condition
-            or operation.kind in NEXT_ITERATIONS
-            or operation.kind in EXITS
-        )
+        """Whether nothing is left of the operation but the connections that it made."""
+        kinds = NEXT_ITERATIONS | EXITS
+        is_frame = operation in self.switches or operation in self.variables or operation is self.condition
+        return is_frame or operation.kind in kinds
 
-    # What of the condition is needed where
+    def in_part(self, part: int) -> list[Operation]:
+        return [op for op, place in self.part.items() if place == part and not self.is_dissolved(op)]
 
-    def needed_by_condition(self) -> dict[Operation, None]:
-        """The operations before the Switches that belong to the condition: what decides it, and all effects."""
-        stack = [self.condition]
-        for operation, part in self.part.items():
-            if part == _BEFORE and not self.is_dissolved(operation):
-                if operation.regions or self.traits.effects(operation) != NO_EFFECTS:
-                    stack.append(operation)
-        return self.closure(stack)
+    def taken(self, part: int) -> Iterator[Value]:
+        for operation in self.in_part(part):
+            yield from operands_of(operation)
 
-    def needed_besides(self) -> dict[str, dict[Operation, None]]:
-        """The operations before the Switches that the body, and what comes after, need a copy of."""
-        found: dict[str, dict[Operation, None]] = {}
-        for part in (_BODY, _AFTER):
-            users = [operation for operation, place in self.part.items() if place == part]
-            if part == _BODY:
-                users += [variable.next for variable in self.carried.values() if not variable.is_constant]
-            else:
-                users += self.exits
-            users += self.switches
-            taken = [value.producer for user in users for value in operands_of(user)]
-            found[part] = self.closure(
-                operation for operation in taken if operation in self.part and self.part[operation] == _BEFORE
-            )
-            used = {value for user in users for value in operands_of(user) if user not in self.switches}
-            reached = self.closure(
-                producer
-                for value in self.seen_through_switches(used)
-                if (producer := value.producer) in self.part and self.part[producer] == _BEFORE
-            )
-            found[part] = reached
-            for operation in reached:
-                can_move = part == _BODY and operation not in self.first and self.is_alone
-                if not can_move and not is_movable(operation, self.traits) and not self.traits.forwards(operation):
-                    raise _Decline(f"{operation!r} has effects, and what it gives is needed outside the condition")
-        return found
+    def has_effects(self, operation: Operation) -> bool:
+        return bool(operation.regions) or self.frames.traits.effects(operation) != NO_EFFECTS
 
-    def seen_through_switches(self, values: Iterable[Value]) -> Iterator[Value]:
-        for value in values:
-            while value.producer in self.switches:
-                assert value.producer is not None
-                value = value.producer.operands[0]
-            yield value
-
-    def closure(self, operations: Iterable[Operation | None]) -> dict[Operation, None]:
-        """The operations, and those before the Switches that they need; without those that dissolve."""
-        stack = [operation for operation in operations if operation is not None]
+    def needed(self, values: Iterable[Value]) -> dict[Operation, None]:
+        """The operations before the Switches that these values come from, in order."""
         found: dict[Operation, None] = {}
         seen: set[Operation] = set()
+        stack = [value.producer for value in values]
         while stack:
             operation = stack.pop()
-            if operation in seen or operation not in self.part:
+            if operation is None or operation in seen or self.part.get(operation) != _BEFORE:
                 continue
             seen.add(operation)
-            if operation in self.carried or operation in self.switches or operation.kind in NEXT_ITERATIONS:
-                continue
-            if operation is not self.condition:
+            if operation in self.switches:
+                stack.append(operation.operands[0].producer)
+            elif not self.is_dissolved(operation):
                 found[operation] = None
-            elif len(seen) > 1:
-                continue
-            stack.extend(value.producer for value in operands_of(operation) if value.producer is not None)
-        place = {operation: i for i, operation in enumerate(self.part)}
-        return dict.fromkeys(sorted(found, key=place.__getitem__))
+                stack.extend(value.producer for value in operands_of(operation))
+        return dict.fromkeys(sorted(found, key=self.place.__getitem__))
+
+    def check_copies(self) -> None:
+        """What runs in the condition and is needed elsewhere is copied, so that it must make no difference how often."""
+        for operation in {**self.again, **self.finally_, **dict.fromkeys(self.shared)}:
+            if self.part.get(operation) != _BEFORE or self.is_dissolved(operation):
+                raise _Decline(f"{operation!r} belongs to two loops")
+            is_first = operation in self.first or operation in self.finally_ or operation in self.shared
+            is_once = operation in self.again and not is_first
+            is_free = is_movable(operation, self.frames.traits) or self.frames.traits.forwards(operation)
+            if self.has_effects(operation) or not (is_once or is_free):
+                raise _Decline(f"{operation!r} of the condition has effects, and what it gives is needed elsewhere")
 
     # Building
 
-    def build(self) -> Operation:
-        """The `while`, in the block in the place of the frame."""
-        frames, names = self.frames, self.frames.names
+    def build(self) -> list[Operation]:
+        """Puts the `while` into the block; returns it and the operations that now stand beside it."""
+        names = self.frames.names
+        moving = [variable for variable in self.variables.values() if not variable.is_constant]
         dissolved = [operation for operation in self.members if self.is_dissolved(operation)]
-        enters = [variable.enter for variable in self.carried.values()]
-        for operation in dissolved:
+        before = self.in_part(_BEFORE)
+        for operation in [*dissolved, *(op for op in before if op not in self.first and op not in self.shared)]:
             names.free(operation.name)
-        moving = [variable for variable in self.carried.values() if not variable.is_constant]
-        loop = Operation("while", names.new(self.condition.name), device=self.condition.device)
-        loop.operands_to_be = None if False else None  # type: ignore[attr-defined]
-        return loop
+        loop = Operation("while", names.new(self.condition.name), regions=[Block("cond"), Block("body")])
+        loop.device = self.condition.device
+        condition, body = loop.regions
+        self.wait_for_outside(loop)
+        switch_of = {switch.operands[0].producer: switch for switch in reversed(self.switches)}
+        views = [
+            _View(self, condition, {}, None),
+            _View(self, body, {}, True),
+            _View(self, self.frames.block, {}, False),
+        ]
+        for variable in moving:
+            merge, type = variable.merge, variable.merge.results[0].type
+            loop.add_operand(variable.enter.operands[0])
+            views[0].variables[merge] = condition.add_parameter(type, names.new(merge.name))
+            switch = switch_of.get(merge, merge)
+            views[1].variables[merge] = body.add_parameter(type, names.new(switch.name))
+            views[2].variables[merge] = loop.add_result(type)
+        self.frames.block.append(loop)
+        after = self.in_part(_AFTER)
+        first = [operation for operation in self.first if operation not in self.shared]
+        shared = [operation for operation in self.first if operation in self.shared]
+        # All copies come first: an operation that has moved sees the values of its new place.
+        for view, copied in zip(views, [shared, self.again, self.finally_], strict=True):
+            for operation in copied:
+                view.copy(operation)
+        for view, moved in zip(views, [first, self.in_part(_BODY), after], strict=True):
+            for operation in moved:
+                view.move(operation)
+        self.finish(loop, views, moving)
+        # What stood before the Switches and is no longer needed there, having been copied.
+        for operation in [*reversed(before), *self.enters]:
+            if operation.block is self.frames.block and not self.frames.is_used(operation):
+                self.frames.remove(operation)
+        return [loop, *after, *views[2].copies.values()]
+
+    def wait_for_outside(self, loop: Operation) -> None:
+        """Control edges into the frame become edges to the loop."""
+        sources: dict[Operation, None] = {}
+        for operation in [*self.members, *self.enters]:
+            for source in operation.control:
+                if source not in self.members and not self.is_entered(source):
+                    sources[source] = None
+        following = self.following() if sources else set()
+        for source in sources:
+            # A loop variable of its own pace, such as the counter of rounds that gradients add, may wait for what
+            # other variables' last values lead to. As a whole the loop cannot.
+            if source in following:
+                _log.debug("%r waits for %r no longer, which waits for the loop", loop, source)
+                continue
+            loop.control.append(source)
+            self.frames.waiting[source][loop] = None
+
+    def following(self) -> set[Operation]:
+        """The operations of the block that depend on the loop's last values."""
+        found: set[Operation] = set()
+        stack = list(self.exits)
+        while stack:
+            operation = stack.pop()
+            if operation in found:
+                continue
+            found.add(operation)
+            stack.extend(self.frames.waiting[operation])
+            for value in operation.results:
+                for user, _ in value.uses:
+                    stack.append(self.frames.in_block(user))
+        return found
+
+    def finish(self, loop: Operation, views: list[_View], moving: list[_Variable]) -> None:
+        condition, body = loop.regions
+        condition.results = [views[0].value(self.condition.operands[0])]
+        body.results = [views[1].value(variable.next.operands[0]) for variable in moving]
+        for region in loop.regions:
+            for value in region.results:
+                self.frames.handed[value][region] = None
+        for exit in self.exits:
+            self.frames.replace_value(exit.results[0], views[2].value(exit.operands[0]))
+            self.frames.replace_control(exit, loop)
+        for view in views:
+            for operation in view.block.operations if view.block is not self.frames.block else self.in_part(_AFTER):
+                self.connect(operation, view, loop)
+        for operation in [operation for operation in self.members if self.is_dissolved(operation)]:
+            self.frames.remove(operation)
+
+    def connect(self, operation: Operation, view: _View, loop: Operation) -> None:
+        """Keeps the control edges between operations of one place; the loop itself keeps the others."""
+        if operation in view.copies.values():
+            return
+        sources: dict[Operation, None] = {}
+        for source in operation.control:
+            seen = view.copies.get(source, source)
+            is_here = seen.block is view.block and not (seen in self.members and self.is_dissolved(seen))
+            if is_here and (view.is_going_on is not False or self.part.get(seen, _AFTER) == _AFTER):
+                sources[seen] = None
+            elif view.is_going_on is False:
+                sources[loop] = None
+        for source in operation.control:
+            self.frames.waiting[source].pop(operation, None)
+        operation.control = list(sources)
+        for source in sources:
+            self.frames.waiting[source][operation] = None
