@@ -13,7 +13,7 @@ from mgjax.lowering.traits import VARIABLE_KINDS, RegisteredTraits
 from mgjax.metagraph.build import build_function, problem_of
 from mgjax.metagraph.graph import Graph
 from mgjax.ops import Lowering
-from mgjax.passes import functionalize_conds, order_effects, thread_variables
+from mgjax.passes import functionalize_conds, functionalize_loops, order_effects, thread_variables
 
 PLACEHOLDER_KINDS = frozenset({"Placeholder", "PlaceholderV2"})
 
@@ -46,6 +46,7 @@ def compile_program(
 
 def run_passes(function: Function, traits: RegisteredTraits) -> None:
     """The pipeline: from a graph to a pure, ordered function of state."""
+    functionalize_loops(function, traits)
     functionalize_conds(function, traits)
     order_effects(function, traits)
     thread_variables(function, traits)
