@@ -32,7 +32,7 @@ ROWS = (
 RANK = {name: rank for rank, row in enumerate(ROWS) for name in row}
 #: Parts that know nothing of JAX, and parts that know nothing of protocol buffers.
 WITHOUT_JAX = {name for name in RANK if RANK[name] <= RANK["metagraph"]} - {"ops"}
-WITHOUT_PROTOBUF = {"errors", "dtypes", "shapes", "attributes", "ir", "ops", "host", "passes"}
+WITHOUT_PROTOBUF = {"errors", "dtypes", "shapes", "attributes", "ir", "ops", "passes"}
 
 FILES = [
     path for path in sorted(ROOT.rglob("*.py")) if path != ROOT / "__init__.py" and not path.name.endswith("_pb2.py")

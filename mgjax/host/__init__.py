@@ -1,14 +1,15 @@
 """Host steps: ops that run in Python between device programs, on NumPy values.
 
 Strings, parsing, and results whose shape depends on values. Importing this package registers them in
-`mgjax.ops.REGISTRY`,
-under the same contract as device lowerings, with `host=True`.
+`mgjax.ops.REGISTRY`, under the same contract as device lowerings, with `host=True`.
 """
 
 from mgjax.host import (  # noqa: F401
     ctc,
     dynamic_shapes,
+    examples,
     hashing,
+    parsing,
     regex,
     sparse_entries,
     strings,

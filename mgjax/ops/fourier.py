@@ -1,7 +1,7 @@
 """Discrete Fourier transforms over the innermost one, two or three axes.
 
-The forward transforms sum without a factor, the inverse ones divide by the number of elements. `fft_length` crops or
-pads with zeros, each axis at its end.
+The forward transforms sum without a factor, the inverse ones divide by the number of elements. `fft_length` crops
+each axis at its end (and pads it with zeros, where TensorFlow refuses to).
 """
 
 from __future__ import annotations

@@ -207,6 +207,9 @@ def _flat(outputs: Any) -> list[Any]:
 
 
 def _as_numpy(value: Any) -> np.ndarray:
+    if isinstance(value, bytes):
+        # NumPy's own byte strings end before trailing zeros.
+        return np.array(value, object)
     array = np.asarray(value)
     return array.astype(object) if array.dtype.kind in "SU" else array
 
