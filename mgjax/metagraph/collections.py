@@ -12,8 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from google.protobuf.message import DecodeError
-
+from mgjax.metagraph.kinds import parse_or_none
 from mgjax.proto import control_flow_pb2, meta_graph_pb2, queue_runner_pb2, variable_pb2
 
 VARIABLE_COLLECTIONS = (
@@ -227,9 +226,8 @@ class _Decoder:
 
     def __call__(self, entry: bytes) -> Any:
         """The value, or None where the bytes are no such message."""
-        try:
-            message = self.message_class.FromString(entry)
-        except DecodeError:
+        message = parse_or_none(self.message_class, entry)
+        if message is None:
             return None
         return self.convert(message) if getattr(message, self.name_field) else None
 

@@ -79,7 +79,7 @@ def parse_or_none(message_class: Any, data: bytes) -> Any:
     """The message that the bytes hold, or None where they hold no message of that class."""
     try:
         return message_class.FromString(data)
-    except DecodeError:
+    except (DecodeError, UnicodeDecodeError, RecursionError):  # The last two come from protobuf's pure Python form.
         return None
 
 

@@ -1,11 +1,13 @@
 """The messages beside TensorFlow's own, in one process."""
 
+import importlib
 import importlib.util
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from google.protobuf import descriptor_pb2
 
 from mgjax.proto import graph_pb2, meta_graph_pb2
 
@@ -104,3 +106,30 @@ def test_values_of_enumerations_that_are_not_known_survive():
     message = graph_pb2.AttrValue.FromString(data)
     assert message.type == 182
     assert message.SerializeToString() == data
+
+
+def test_the_generated_code_is_that_of_the_proto_files(tmp_path):
+    """Whatever the compiler's version, the descriptors that it makes are the same; `protos/generate` makes the code."""
+    if importlib.util.find_spec("grpc_tools") is None:
+        pytest.skip("grpcio-tools, which has a compiler, is not installed")
+    root = Path(__file__).parents[2]
+    sources = sorted((root / "protos").glob("*.proto"))
+    command = [sys.executable, "-m", "grpc_tools.protoc", f"--proto_path=mgjax/proto={root / 'protos'}"]
+    output = tmp_path / "descriptors"
+    subprocess.run([*command, f"--descriptor_set_out={output}", *map(str, sources)], check=True)
+    compiled = {file.name: file for file in descriptor_pb2.FileDescriptorSet.FromString(output.read_bytes()).file}
+    assert len(compiled) == len(sources)
+    for name, file in compiled.items():
+        module = importlib.import_module(name.removesuffix(".proto").replace("/", ".") + "_pb2")
+        generated = descriptor_pb2.FileDescriptorProto.FromString(module.DESCRIPTOR.serialized_pb)
+        assert without_json_names(generated) == without_json_names(file), name
+
+
+def without_json_names(file):
+    messages = list(file.message_type)
+    while messages:
+        message = messages.pop()
+        messages.extend(message.nested_type)
+        for field in message.field:
+            field.ClearField("json_name")
+    return file
