@@ -1,1 +1,3 @@
 """IR to JAX."""
+
+import mgjax.host  # noqa: F401  (its steps enter the registry)
