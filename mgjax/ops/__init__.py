@@ -23,6 +23,7 @@ from mgjax.ops import (  # noqa: F401
     normalization,
     optimizers,
     pooling,
+    quantization,
     random,
     random_gamma,
     random_state,
