@@ -13,4 +13,5 @@ from mgjax.host import (  # noqa: F401
     regex,
     sparse_entries,
     strings,
+    suppression,
 )

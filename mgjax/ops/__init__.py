@@ -40,6 +40,7 @@ from mgjax.ops import (  # noqa: F401
     sparse,
     sparse_optimizers,
     special,
+    suppression,
     variables,
 )
 from mgjax.ops.registry import REGISTRY, Lowering, Static, array_module, describe, is_known, lower, registered, table
