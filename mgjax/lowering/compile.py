@@ -39,15 +39,20 @@ def compile_program(
     """
     function = build_function(graph, feeds, fetches, targets)
     traits = RegisteredTraits(lowerings)
-    run_passes(function, traits)
+    structure_control_flow(function, traits)
     check_supported(function, lowerings)
+    make_pure(function, traits)
     return Program(function, Evaluator(lowerings, graph.op_def, CONTROL), constants)
 
 
-def run_passes(function: Function, traits: RegisteredTraits) -> None:
-    """The pipeline: from a graph to a pure, ordered function of state."""
+def structure_control_flow(function: Function, traits: RegisteredTraits) -> None:
+    """The first part of the pipeline: loops, then branches, become operations with regions."""
     functionalize_loops(function, traits)
     functionalize_conds(function, traits)
+
+
+def make_pure(function: Function, traits: RegisteredTraits) -> None:
+    """The second part: effects in order, and state as values."""
     order_effects(function, traits)
     thread_variables(function, traits)
 

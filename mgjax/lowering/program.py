@@ -153,8 +153,11 @@ class Program:
             return self._stages
 
     def _is_host(self, operation: Operation) -> bool:
+        """Whether the operation runs in Python: its lowering says so, or it takes or makes what no device holds."""
         lowering = self._evaluator.lowerings.get(operation.kind)
-        return lowering is not None and lowering.host
+        if lowering is None:
+            return False
+        return lowering.host or any(map(_holds_objects, (*operation.operands, *operation.results)))
 
     def _stage_of(self) -> dict[Operation, int]:
         """The stage of each operation: as early as its operands allow. A host step belongs to the stage before it."""
@@ -223,7 +226,7 @@ class Program:
                 found[value] = None
                 continue
             lowering = self._evaluator.lowerings.get(producer.kind)
-            if producer.regions or lowering is None or lowering.draws or lowering.host:
+            if producer.regions or lowering is None or lowering.draws or self._is_host(producer):
                 return None
             if not _reads_shape_only(producer.kind):
                 stack.extend(producer.operands)
@@ -312,6 +315,10 @@ def _as_array(array: Any) -> Any:
 
 def _as_numpy(array: Any) -> Any:
     return array if array is None or is_known(array) else np.asarray(array)
+
+
+def _holds_objects(value: Value) -> bool:
+    return value.type.dtype is not None and not value.type.dtype.is_numeric
 
 
 def _is_opaque(array: Any) -> bool:
