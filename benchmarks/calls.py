@@ -7,10 +7,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import mgjax.compat.v1 as tf
 import numpy as np
 
 import mgjax
+import mgjax.compat.v1 as tf
 from benchmarks.table import Row, alternate, seconds_a_call
 from mgjax import sample
 
