@@ -35,6 +35,7 @@ class TensorSliceFiles:
     """The open files of a V1 checkpoint."""
 
     def __init__(self, paths: Sequence[str]):
+        self._paths = ", ".join(paths)
         self._tensors: dict[str, tuple[dtypes.DType, tuple[int, ...], dict[Slice, Table]]] = {}
         for path in paths:
             table = Table(Source(path))
@@ -84,6 +85,8 @@ class TensorSliceFiles:
         """One of the pieces that the tensor `name` is stored as."""
         del verify
         dtype, shape, pieces = self._tensors[name]
+        if piece not in pieces:
+            raise ReadError(f"{self._paths}: {name!r}, {dtype}{list(shape)}, is listed without data")
         table = pieces[piece]
         value = table.find(encode_key(name, piece))
         if value is None:

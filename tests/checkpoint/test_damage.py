@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mgjax import checkpoint
@@ -257,6 +257,7 @@ changes = st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 255)), min_siz
 
 
 @settings(max_examples=300, deadline=None)
+@example(name="v1", change=[(98, 8)])  # a tensor without slices
 @given(name=st.sampled_from(["v2", "v2-partitioned", "v1", "v1-partitioned"]), change=changes)
 def test_changed_blocks_with_right_checksums_are_an_error_or_an_answer(tmp_path_factory, name, change):
     folder = tmp_path_factory.mktemp("fuzz")
