@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from google.protobuf.message import DecodeError
 
 from mgjax import dtypes
-from mgjax.checkpoint.checksum import crc32c_of_each, mask
+from mgjax.checkpoint.checksum import crc32c, crc32c_of_concatenation, crc32c_of_each, mask, unmask
 from mgjax.checkpoint.files import Source
 from mgjax.checkpoint.slices import WHOLE, Slice, bounds_of, decode_name, encode_key, encode_name, sizes_of
 from mgjax.checkpoint.strings import decode_strings
@@ -27,34 +27,32 @@ from mgjax.proto.checkpoint_pb2 import BundleEntryProto, BundleHeaderProto, Tens
 
 _VERSION = 1  # of the format; a header may ask for a newer reader
 _MOST_DIMENSIONS = 64  # of a NumPy array
+_MOST_ELEMENTS = 2**58
 _OUT_OF_RANGE = 11
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """How a tensor is stored.
+class Entry(NamedTuple):
+    """How a tensor is stored (a tuple, as there are many).
 
     Attributes:
+        key: in the index.
         dtype: its data type.
         shape: its full shape.
         pieces: the slices that it is stored as; empty for one that is stored whole.
+        shard: number of the data file.
+        offset: of its bytes in that file.
+        size: of its bytes.
+        checksum: their masked CRC-32C.
     """
 
-    dtype: dtypes.DType
-    shape: tuple[int, ...]
-    pieces: tuple[Slice, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Entry:
     key: bytes
     dtype: dtypes.DType
     shape: tuple[int, ...]
+    pieces: tuple[Slice, ...]
     shard: int
     offset: int
     size: int
     checksum: int
-    pieces: tuple[Slice, ...]
 
 
 class Bundle:
@@ -71,7 +69,7 @@ class Bundle:
         self._index = Source(f"{prefix}.index{suffix}")
         self._values = dict(Table(self._index))
         self._shards: dict[int, Source] = {}
-        self._entries: dict[bytes, _Entry] = {}
+        self._entries: dict[bytes, Entry] = {}
         header = self._header()
         self._shard_count = header.num_shards
         self._is_big_endian = header.endianness == BundleHeaderProto.BIG
@@ -98,48 +96,46 @@ class Bundle:
         # Keys of pieces begin with a zero byte; the header's key is empty.
         return [decode_name(key) for key in self._values if key[:1] > b"\0"]
 
-    def __contains__(self, name: str) -> bool:
-        key = encode_name(name)
-        return key in self._values and key != b""
-
-    def stored(self, name: str) -> Stored:
-        """How the tensor `name`, which must be there, is stored."""
-        entry = self._entry(encode_name(name))
-        return Stored(entry.dtype, entry.shape, entry.pieces)
+    def stored(self, name: str) -> Entry | None:
+        """How the tensor `name` is stored; None if there is no such tensor."""
+        return self._entry(encode_name(name)) if name else None
 
     def read_whole(self, names: Sequence[str], verify: bool) -> list[np.ndarray]:
         """Tensors that are stored whole, as views of the mapped files where elements can be used as they lie."""
-        entries = [self._entry(encode_name(name)) for name in names]
+        # What is asked for is there.
+        entries: list[Entry] = [self._entry(encode_name(name)) for name in names]  # type: ignore[misc]
+        arrays = [self._array(entry, verify) for entry in entries]
         if verify:
-            self._verify([entry for entry in entries if entry.dtype.itemsize])
-        return [self._array(entry, entry.shape, verify) for entry in entries]
+            self._verify([entry for entry in entries if entry.dtype is not dtypes.string])
+        return arrays
 
     def read_piece(self, name: str, piece: Slice, verify: bool) -> np.ndarray:
         """One of the pieces that the tensor `name` is stored as."""
         whole = self._entry(encode_name(name))
-        key = encode_key(name, piece)
-        if key not in self._values:
+        entry = self._entry(encode_key(name, piece))
+        assert whole is not None
+        if entry is None:
             raise ReadError(f"{self._index}: {name!r} lists a piece {piece} that is not there")
-        entry = self._entry(key)
         shape = sizes_of(bounds_of(piece, whole.shape))
         if entry.dtype is not whole.dtype or entry.shape != shape:
             raise ReadError(
                 f"{self._index}: piece {piece} of {name!r} is {entry.dtype}{list(entry.shape)}; "
                 f"it should be {whole.dtype}{list(shape)}"
             )
-        if verify and entry.dtype.itemsize:
+        array = self._array(entry, verify)
+        if verify and entry.dtype is not dtypes.string:
             self._verify([entry])
-        return self._array(entry, shape, verify)
+        return array
 
-    def _entry(self, key: bytes) -> _Entry:
+    def _entry(self, key: bytes) -> Entry | None:
         entry = self._entries.get(key)
-        if entry is None:
-            entry = self._entries[key] = self._parse_entry(key)
+        if entry is None and key in self._values:
+            entry = self._entries[key] = self._parse_entry(key, self._values[key])
         return entry
 
-    def _parse_entry(self, key: bytes) -> _Entry:
+    def _parse_entry(self, key: bytes, value: bytes) -> Entry:
         try:
-            message = BundleEntryProto.FromString(self._values[key])
+            message = BundleEntryProto.FromString(value)
             dtype = dtypes.BY_NUMBER[message.dtype]
         except DecodeError as error:
             raise ReadError(f"{self._index}: the entry of {_describe(key)} cannot be read: {error}") from error
@@ -150,13 +146,14 @@ class Bundle:
         shape = tuple([dim.size for dim in message.shape.dim])
         if message.shape.unknown_rank or not is_usable_shape(shape):
             raise ReadError(f"{self._index}: {_describe(key)} has no usable shape: {list(shape[:8])}")
-        if message.offset < 0 or message.size < 0 or not 0 <= message.shard_id < self._shard_count:
+        shard, offset, size = message.shard_id, message.offset, message.size
+        if offset < 0 or size < 0 or not 0 <= shard < self._shard_count:
             raise ReadError(
-                f"{self._index}: {_describe(key)} is said to be {message.size} bytes at {message.offset} "
-                f"of data file {message.shard_id} of {self._shard_count}"
+                f"{self._index}: {_describe(key)} is said to be {size} bytes at {offset} "
+                f"of data file {shard} of {self._shard_count}"
             )
         pieces = tuple(map(slice_from_proto, message.slices)) if message.slices else ()
-        return _Entry(key, dtype, shape, message.shard_id, message.offset, message.size, message.crc32c, pieces)
+        return Entry(key, dtype, shape, pieces, shard, offset, size, message.crc32c)
 
     def _shard(self, number: int) -> Source:
         source = self._shards.get(number)
@@ -167,52 +164,54 @@ class Bundle:
             source = self._shards[number] = Source(path)
         return source
 
-    def _where(self, entry: _Entry) -> str:
+    def _where(self, entry: Entry) -> str:
         source = self._shards.get(entry.shard, f"data file {entry.shard}")
         return (
             f"{source}: {_describe(entry.key)} ({entry.dtype}{list(entry.shape)}, {entry.size} bytes at {entry.offset})"
         )
 
-    def _source_of(self, entry: _Entry) -> Source:
-        """The data file of an entry, which is found to hold as many bytes as the entry's type and shape need."""
-        if entry.dtype.itemsize and entry.size != math.prod(entry.shape) * entry.dtype.itemsize:
-            raise ReadError(
-                f"{self._where(entry)}: its type and shape need {math.prod(entry.shape) * entry.dtype.itemsize} bytes"
-            )
-        source = self._shard(entry.shard)
+    def _array(self, entry: Entry, verify: bool) -> np.ndarray:
+        """The elements of an entry, of which only strings are verified here."""
+        source = self._shards.get(entry.shard) or self._shard(entry.shard)
         if entry.offset + entry.size > source.size:
             error = ReadError(
                 f"{self._where(entry)}: the file ends at {source.size}; it is truncated or of another checkpoint"
             )
             error.code = _OUT_OF_RANGE
             raise error
-        return source
+        _, dtype, shape, _, _, offset, size, _ = entry
+        if dtype.numpy.hasobject:
+            return self._objects(entry, source.view(offset, size), verify)
+        try:
+            array = np.ndarray(shape, dtype.numpy, source.buffer, offset)
+        except (TypeError, ValueError) as error:
+            # NumPy says so where the file ends before the array does.
+            raise ReadError(f"{self._where(entry)}: its type and shape need other bytes: {error}") from error
+        if array.nbytes != size:
+            raise ReadError(f"{self._where(entry)}: its type and shape need {array.nbytes} bytes")
+        return _swapped(array) if self._is_big_endian and dtype.itemsize > 1 else array
 
-    def _verify(self, entries: Sequence[_Entry]) -> None:
-        stored = [self._source_of(entry).view(entry.offset, entry.size) for entry in entries]
-        for entry, crc in zip(entries, crc32c_of_each(stored), strict=True):
-            if mask(crc) != entry.checksum:
-                raise ReadError(self._mismatch(entry, crc))
+    def _verify(self, entries: Sequence[Entry]) -> None:
+        """Compares entries with their checksums; those that lie one behind the other all at once, unless that fails."""
+        for run in _runs(sorted(entries, key=_place)):
+            first = run[0]
+            source = self._shard(first.shard)
+            found = crc32c(source.view(first.offset, run[-1].offset + run[-1].size - first.offset))
+            expected = [unmask(entry.checksum) for entry in run]
+            if found == crc32c_of_concatenation(expected, [entry.size for entry in run]):
+                continue
+            views = [source.view(entry.offset, entry.size) for entry in run]
+            for entry, crc, right in zip(run, crc32c_of_each(views), expected, strict=True):
+                if crc != right:
+                    raise ReadError(self._mismatch(entry, crc))
 
-    def _mismatch(self, entry: _Entry, crc: int) -> str:
+    def _mismatch(self, entry: Entry, crc: int) -> str:
         return (
             f"{self._where(entry)}: Checksum does not match: stored {entry.checksum} vs. "
             f"calculated on the restored bytes {mask(crc)}; the file is damaged"
         )
 
-    def _array(self, entry: _Entry, shape: tuple[int, ...], verify: bool) -> np.ndarray:
-        """The elements of an entry, whose checksum has been verified unless they are strings."""
-        source = self._source_of(entry)
-        if not entry.dtype.itemsize:
-            return self._objects(entry, source.view(entry.offset, entry.size), verify)
-        numpy = entry.dtype.numpy
-        try:
-            array = np.ndarray(shape, numpy, source.buffer, entry.offset)
-        except ValueError as error:
-            raise ReadError(f"{self._where(entry)}: no array has that shape: {error}") from error
-        return _swapped(array) if self._is_big_endian and numpy.itemsize > 1 else array
-
-    def _objects(self, entry: _Entry, data: np.ndarray, verify: bool) -> np.ndarray:
+    def _objects(self, entry: Entry, data: np.ndarray, verify: bool) -> np.ndarray:
         if entry.dtype is not dtypes.string:
             raise UnsupportedError(f"{self._where(entry)}: tensors of type {entry.dtype} cannot be read")
         try:
@@ -224,6 +223,22 @@ class Bundle:
         return strings_to_array(strings, entry.shape)
 
 
+def _place(entry: Entry) -> tuple[int, int, int]:
+    return entry.shard, entry.offset, entry.size
+
+
+def _runs(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
+    """Cuts entries, sorted by place, where one does not begin at the end of the one before it."""
+    run: list[Entry] = []
+    for entry in entries:
+        if run and (entry.shard, entry.offset) != (run[-1].shard, run[-1].offset + run[-1].size):
+            yield run
+            run = []
+        run.append(entry)
+    if run:
+        yield run
+
+
 def data_path(prefix: str, shard: int, shard_count: int) -> str:
     """The path of a data file."""
     return f"{prefix}.data-{shard:05d}-of-{shard_count:05d}"
@@ -231,7 +246,9 @@ def data_path(prefix: str, shard: int, shard_count: int) -> str:
 
 def is_usable_shape(shape: tuple[int, ...]) -> bool:
     """Whether NumPy has arrays of that shape; it counts bytes even where a dimension is empty."""
-    return len(shape) <= _MOST_DIMENSIONS and min(shape, default=0) >= 0 and math.prod(n or 1 for n in shape) < 2**58
+    if len(shape) > _MOST_DIMENSIONS or min(shape, default=0) < 0:
+        return False
+    return math.prod(shape if 0 not in shape else [size or 1 for size in shape]) < _MOST_ELEMENTS
 
 
 def slice_from_proto(message: TensorSliceProto) -> Slice:

@@ -86,6 +86,19 @@ def crc32c_of_each(messages: Sequence[Bytes]) -> list[int]:
     return results
 
 
+def crc32c_of_concatenation(crcs: Sequence[int], sizes: Sequence[int]) -> int:
+    """The CRC-32C of messages put one after the other, from that of each and its size."""
+    if len(crcs) == 1:
+        return crcs[0]
+    parts = np.array(crcs, np.uint32)
+    # How far each part's remainder is moved, taken bit by bit: by a byte, two bytes, four, ...
+    following = np.array(sizes[1:], np.int64)[::-1].cumsum()[::-1]
+    for exponent in range(int(following[0]).bit_length()):
+        chosen = np.flatnonzero(following >> exponent & 1)
+        parts[chosen] = _moved(_byte_shift(exponent), parts[chosen])
+    return int(np.bitwise_xor.reduce(parts))
+
+
 def mask(crc: int) -> int:
     """The form in which a checksum is stored, so that a checksum of checksums stays strong."""
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & _ALL_ONES
@@ -244,6 +257,16 @@ def _shift(level: int) -> np.ndarray:
     """What each byte of a remainder becomes when a block of `level` follows, uint32 [4, 256]."""
     first = _table(level)[0].reshape(_BLOCK, 256)[:4]
     return first if level == 0 else _moved(_shift(level - 1), first)
+
+
+@cache
+def _byte_shift(exponent: int) -> np.ndarray:
+    """What each byte of a remainder becomes when 2^exponent bytes follow, uint32 [4, 256]."""
+    if exponent == 0:
+        table = np.arange(256, dtype=np.uint32) << np.arange(0, 32, 8, dtype=np.uint32)[:, None]
+        return table >> np.uint32(8) ^ _byte_table()[table & np.uint32(0xFF)]
+    half = _byte_shift(exponent - 1)
+    return _moved(half, half)
 
 
 def _moved(shift: np.ndarray, remainders: np.ndarray) -> np.ndarray:

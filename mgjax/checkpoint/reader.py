@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from mgjax.checkpoint.bundle import Bundle, Stored
+from mgjax.checkpoint.bundle import Bundle
 from mgjax.checkpoint.paths import find, paths_of_v1
 from mgjax.checkpoint.replace import previous_suffix
 from mgjax.checkpoint.slices import (
@@ -28,10 +28,20 @@ from mgjax.errors import ReadError, RestoreError, UnknownNameError
 Region = str | Sequence[slice | tuple[int, int]]
 
 
+class _Stored(Protocol):
+    """How a tensor is stored; `pieces` are the slices, empty for one that is stored whole."""
+
+    @property
+    def dtype(self) -> DType: ...
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    @property
+    def pieces(self) -> tuple[Slice, ...]: ...
+
+
 class _Files(Protocol):
     def names(self) -> list[str]: ...
-    def __contains__(self, name: str) -> bool: ...
-    def stored(self, name: str) -> Stored: ...
+    def stored(self, name: str) -> _Stored | None: ...
     def read_whole(self, names: Sequence[str], verify: bool) -> list[np.ndarray]: ...
     def read_piece(self, name: str, piece: Slice, verify: bool) -> np.ndarray: ...
 
@@ -71,7 +81,7 @@ class Checkpoint:
         return len(self.names())
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and name in self._files
+        return isinstance(name, str) and self._files.stored(name) is not None
 
     def __getitem__(self, name: str) -> np.ndarray:
         return self.read(name)
@@ -113,19 +123,23 @@ class Checkpoint:
     def read_all(self, names: Iterable[str] | None = None) -> dict[str, np.ndarray]:
         """Many tensors (all, by default) by name; faster than one by one where they are small."""
         names = self.names() if names is None else list(names)
-        stored = [self._stored(name) for name in names]
-        whole = [name for name, how in zip(names, stored, strict=True) if not how.pieces]
+        whole = [name for name in names if not self._stored(name).pieces]
         arrays = dict(zip(whole, self._files.read_whole(whole, self.verify), strict=True))
-        return {name: arrays[name] if name in arrays else self.read(name) for name in names}
+        return (
+            arrays
+            if len(whole) == len(names)
+            else {name: arrays[name] if name in arrays else self.read(name) for name in names}
+        )
 
-    def _stored(self, name: str) -> Stored:
-        if name not in self:
+    def _stored(self, name: str) -> _Stored:
+        stored = self._files.stored(name)
+        if stored is None:
             near = difflib.get_close_matches(str(name), self.names(), n=3, cutoff=0.5)
             hint = f"nearest: {', '.join(map(repr, near))}" if near else f"it holds {len(self)} others"
             raise UnknownNameError(f"Key {name} not found in checkpoint {self.prefix} ({hint})")
-        return self._files.stored(name)
+        return stored
 
-    def _put_together(self, name: str, stored: Stored, wanted: Bounds) -> np.ndarray:
+    def _put_together(self, name: str, stored: _Stored, wanted: Bounds) -> np.ndarray:
         try:
             bounds = {piece: bounds_of(piece, stored.shape) for piece in stored.pieces}
         except ValueError as error:

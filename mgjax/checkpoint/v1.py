@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from google.protobuf.message import DecodeError
 
 from mgjax import dtypes
 from mgjax.checkpoint import wire
-from mgjax.checkpoint.bundle import Stored, is_usable_shape, slice_from_proto, strings_to_array
+from mgjax.checkpoint.bundle import is_usable_shape, slice_from_proto, strings_to_array
 from mgjax.checkpoint.files import Source
 from mgjax.checkpoint.slices import Slice, bounds_of, encode_key, format_slice, sizes_of, whole_slice
 from mgjax.checkpoint.table import Table
@@ -29,6 +30,14 @@ _VARINTS = {
 }  # fmt: skip
 _STRINGS = 8
 _DATA, _SLICE_DATA = 2, 3  # SavedTensorSlices.data, SavedSlice.data
+
+
+class Stored(NamedTuple):
+    """How a tensor is stored: its data type, its full shape, and the slices, empty for one that is stored whole."""
+
+    dtype: dtypes.DType
+    shape: tuple[int, ...]
+    pieces: tuple[Slice, ...]
 
 
 class TensorSliceFiles:
@@ -68,11 +77,10 @@ class TensorSliceFiles:
         """The names of all tensors, sorted."""
         return sorted(self._tensors)
 
-    def __contains__(self, name: str) -> bool:
-        return name in self._tensors
-
-    def stored(self, name: str) -> Stored:
-        """How the tensor `name`, which must be there, is stored."""
+    def stored(self, name: str) -> Stored | None:
+        """How the tensor `name` is stored; None if there is no such tensor."""
+        if name not in self._tensors:
+            return None
         dtype, shape, pieces = self._tensors[name]
         is_whole = list(pieces) == [whole_slice(len(shape))]
         return Stored(dtype, shape, () if is_whole else tuple(pieces))

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mgjax.checkpoint import checksum as module
-from mgjax.checkpoint.checksum import crc32c, crc32c_of_each, mask, unmask
+from mgjax.checkpoint.checksum import crc32c, crc32c_of_concatenation, crc32c_of_each, mask, unmask
 
 
 @pytest.fixture(autouse=True, params=["numpy", "native"])
@@ -70,6 +70,12 @@ def test_a_checksum_goes_on_from_another(first, size, seed):
 def test_messages_taken_together_have_the_checksums_of_each():
     messages = [_random(size, size) for size in (0, 1, 2, 3, 4, 5, 64, 65, 200, 5000, 13554, 13555, 70_000)]
     assert crc32c_of_each(messages) == [_divide(message) for message in messages]
+
+
+@pytest.mark.parametrize("sizes", [[5], [0, 3], [3, 0], [1, 2, 3, 0, 70_000, 4], [100] * 50])
+def test_the_checksum_of_a_concatenation_follows_from_those_of_its_parts(sizes):
+    parts = [_random(size, seed) for seed, size in enumerate(sizes)]
+    assert crc32c_of_concatenation([crc32c(part) for part in parts], sizes) == crc32c(b"".join(parts))
 
 
 def test_a_long_message_is_shared_among_threads(monkeypatch):
