@@ -72,7 +72,11 @@ def _measure(folder: Path) -> Iterator[Row]:
             },
             rounds=5,
         )
-        yield Row(what, found["ours"] * scale, "TensorFlow", found["theirs"] * scale, unit, 0.5)
+        if tensors is LARGE:
+            yield Row(what, found["ours"] * scale, "TensorFlow", found["theirs"] * scale, unit, 0.5)
+        else:
+            yield Row(what, found["ours"] * scale, "the time allowed", MICROSECONDS_A_VARIABLE, unit, 1)
+            yield Row(what, found["ours"] * scale, "TensorFlow", found["theirs"] * scale, unit)
         yield Row(what, found["ours"] * scale, "CRC and a write of the same bytes", found["limit"] * scale, unit)
         del constants
 

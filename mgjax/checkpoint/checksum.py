@@ -16,7 +16,7 @@ which matters for many small messages.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
@@ -36,7 +36,7 @@ _DEGREE, _MIDDLE, _LOW = 6777, 484, 100
 _SCALAR_LIMIT = 32  # up to here a Python loop is faster than NumPy's calls
 _FOLD_LIMIT = 2 * _DEGREE  # from here on folding is faster than the tables
 _BLOCK = 64  # bytes that one level of the tables takes together
-_BATCH = 1 << 17  # bytes of small messages that go through the tables at once
+_BATCH = 1 << 18  # bytes of rows that are taken together
 _PARALLEL_LIMIT = 1 << 25  # bytes from which one message is worth several threads
 
 
@@ -53,36 +53,39 @@ def crc32c(data: Bytes, crc: int = 0) -> int:
     return _vector(message, crc)
 
 
-def crc32c_of_each(messages: Sequence[Bytes]) -> list[int]:
-    """The CRC-32C of each message; the small ones are taken together, the others shared out among threads."""
-    arrays = [_as_bytes(message) for message in messages]
+def crc32c_of_each(messages: Iterable[Bytes]) -> list[int]:
+    """The CRC-32C of each message. Small ones, and what is left of large ones, are taken together.
+
+    A message is asked for when the one before it is no longer needed.
+    """
     if _extend_native is not None:
-        return [_extend_native(0, array) for array in arrays]
-    results = [0] * len(arrays)
-    large = []
-    batches: dict[int, list[int]] = {}  # by number of blocks, so that little is padded
-    for index, array in enumerate(arrays):
-        size = len(array)
+        return [_extend_native(0, _as_bytes(message)) for message in messages]
+    results: list[int] = []
+    # Positions in `results` and rows, by the width that the rows will have and whether they have been folded.
+    waiting: dict[tuple[int, bool], tuple[list[int], list[bytes]]] = {}
+    for position, message in enumerate(messages):
+        results.append(0)
+        size = message.nbytes if isinstance(message, (np.ndarray, memoryview)) else len(message)
         if size < 4:
-            results[index] = _scalar(array.tobytes(), 0)
-        elif size > _FOLD_LIMIT:
-            large.append(index)
+            results[position] = _scalar(bytes(message), 0)
+            continue
+        is_folded = size > _FOLD_LIMIT
+        if is_folded:
+            row = _fold(_as_bytes(message)[None], _ALL_ONES).tobytes()
+            width = len(row)
         else:
-            batches.setdefault((-(-size // _BLOCK) - 1).bit_length(), []).append(index)
-    for exponent, indices in batches.items():
-        width = _BLOCK << exponent
-        step = max(1, _BATCH // width)
-        for start in range(0, len(indices), step):
-            chosen = indices[start : start + step]
-            for index, crc in zip(chosen, _batch([arrays[i] for i in chosen], width), strict=True):
-                results[index] = crc
-    if sum(len(arrays[i]) for i in large) < _PARALLEL_LIMIT:
-        for index in large:
-            results[index] = _vector(arrays[index], 0)
-    else:
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            for index, crc in zip(large, pool.map(lambda i: _vector(arrays[i], 0), large), strict=True):
-                results[index] = crc
+            row = bytes(message)
+            width = _BLOCK << (-(-size // _BLOCK) - 1).bit_length()  # few widths, so that many are taken together
+        positions, rows = waiting.setdefault((width, is_folded), ([], []))
+        positions.append(position)
+        rows.append(row)
+        if len(rows) * width >= _BATCH:
+            for position, crc in zip(positions, _of_rows(rows, width, is_folded), strict=True):
+                results[position] = crc
+            del waiting[width, is_folded]
+    for (width, is_folded), (positions, rows) in waiting.items():
+        for position, crc in zip(positions, _of_rows(rows, width, is_folded), strict=True):
+            results[position] = crc
     return results
 
 
@@ -135,26 +138,32 @@ def _parallel(message: np.ndarray, crc: int) -> int:
 def _vector(message: np.ndarray, crc: int) -> int:
     """One message of at least four bytes."""
     if len(message) > _FOLD_LIMIT:
-        message = _fold(message, crc ^ _ALL_ONES)
-        while len(message) > _FOLD_LIMIT:
-            message = _fold(message, 0)
-        crc = _ALL_ONES
-    size = len(message)
-    padding = -size % _BLOCK
-    row = np.zeros(padding + len(message), np.uint8)
-    row[padding:] = message
-    row[padding : padding + 4] ^= _state_bytes(crc ^ _ALL_ONES)
-    return int(_remainders(row.reshape(1, -1))[0]) ^ _ALL_ONES
+        return _finish(_fold(message[None], crc ^ _ALL_ONES))[0]
+    width = -(-len(message) // _BLOCK) * _BLOCK
+    row = np.zeros((1, width), np.uint8)
+    start = width - len(message)
+    row[0, start:] = message
+    row[0, start : start + 4] ^= _state_bytes(crc ^ _ALL_ONES)
+    return _finish(row)[0]
 
 
-def _batch(messages: list[np.ndarray], width: int) -> list[int]:
+def _of_rows(messages: list[bytes], width: int, is_folded: bool) -> list[int]:
     """Messages of 4 to `width` bytes, each in the end of a row: leading zeros leave a remainder as it is."""
-    rows = np.zeros((len(messages), width), np.uint8)
-    sizes = np.array([len(message) for message in messages])
-    for row, message in zip(rows, messages, strict=True):
-        row[width - len(message) :] = message
-    first = (width - sizes)[:, None] + np.arange(4)
-    rows[np.arange(len(messages))[:, None], first] ^= 0xFF
+    joined = bytearray().join([message.rjust(width, b"\0") for message in messages])
+    rows = np.frombuffer(joined, np.uint8).reshape(-1, width)
+    if not is_folded:
+        starts = width - np.array([len(message) for message in messages])
+        rows[np.arange(len(messages))[:, None], starts[:, None] + np.arange(4)] ^= 0xFF
+    return _finish(rows)
+
+
+def _finish(rows: np.ndarray) -> list[int]:
+    """The checksums of messages whose state has been taken in, uint8 [messages, bytes]."""
+    while rows.shape[1] > _FOLD_LIMIT:
+        rows = _fold(rows, 0)
+    padding = -rows.shape[1] % _BLOCK
+    if padding:
+        rows = np.concatenate([np.zeros((len(rows), padding), np.uint8), rows], axis=1)
     return (_remainders(rows) ^ np.uint32(_ALL_ONES)).tolist()
 
 
@@ -162,39 +171,43 @@ def _state_bytes(state: int) -> np.ndarray:
     return np.frombuffer(state.to_bytes(4, "little"), np.uint8)
 
 
-def _fold(message: np.ndarray, state: int) -> np.ndarray:
-    """A message of `_DEGREE` times a power of two bytes with the same remainder, `state` taken in.
+def _fold(messages: np.ndarray, state: int) -> np.ndarray:
+    """Shorter messages with the same remainders, `state` taken in: `_DEGREE` times a power of two bytes of each.
 
-    In units of `unit` bytes: where a byte goes is where others came from, so a folded byte is the message's own and
-    those folded `near`, `far` and `whole` bytes before it. `near` of them can be had at once, as none of these depends
-    on another.
+    In units of `unit` bytes: where a byte goes is where others came from, so a folded byte is the message's own and those
+    folded `near`, `far` and `whole` bytes before it. `near` of them can be had at once, as none of these depends on another.
+
+    Args:
+        messages: one a row, uint8 [messages, bytes].
+        state: the register that they begin with.
     """
+    count, length = messages.shape
     # A large unit leaves much to a second fold, a small one makes many calls.
-    unit = next((unit for unit in (16, 8, 4, 2) if len(message) > 4 * _DEGREE * unit), 1)
+    unit = next((unit for unit in (16, 8, 4, 2) if length > 4 * _DEGREE * unit), 1)
     near, far, whole = (_DEGREE - _MIDDLE) * unit, (_DEGREE - _LOW) * unit, _DEGREE * unit
-    body = len(message) - whole
+    body = length - whole
     # Of what is folded only the last `whole` bytes stay; the buffer is small enough for a second-level cache.
-    folded = np.empty(whole + min(body, 8 * near), np.uint8)
-    folded[:whole] = 0
+    folded = np.empty((count, whole + min(body, 8 * near)), np.uint8)
+    folded[:, :whole] = 0
     start, at = 0, whole
     xor = np.bitwise_xor
     while start < body:
-        if at == len(folded):
-            folded[:whole] = folded[at - whole :].copy()
+        if at == folded.shape[1]:
+            folded[:, :whole] = folded[:, at - whole :].copy()
             at = whole
-        size = min(near, body - start, len(folded) - at)
-        out = folded[at : at + size]
-        xor(message[start : start + size], folded[at - near : at - near + size], out=out)
+        size = min(near, body - start, folded.shape[1] - at)
+        out = folded[:, at : at + size]
+        xor(messages[:, start : start + size], folded[:, at - near : at - near + size], out=out)
         if start == 0:
-            out[:4] ^= _state_bytes(state)
-        xor(out, folded[at - far : at - far + size], out=out)
-        xor(out, folded[at - whole : at - whole + size], out=out)
+            out[:, :4] ^= _state_bytes(state)
+        xor(out, folded[:, at - far : at - far + size], out=out)
+        xor(out, folded[:, at - whole : at - whole + size], out=out)
         start += size
         at += size
-    rest = message[body:].copy()
-    last = folded[at - whole : at]
+    rest = messages[:, body:].copy()
+    last = folded[:, at - whole : at]
     for distance in (near, far, whole):
-        xor(rest[:distance], last[whole - distance :], out=rest[:distance])
+        xor(rest[:, :distance], last[:, whole - distance :], out=rest[:, :distance])
     return rest
 
 

@@ -25,6 +25,7 @@ from collections.abc import Sequence
 from typing import BinaryIO
 
 PREVIOUS = ".previous"
+_BUFFER_SIZE = 1 << 20  # bytes; larger pieces go straight to the file
 
 
 def previous_suffix(prefix: str) -> str:
@@ -50,7 +51,7 @@ class NewFiles:
 
     def create(self, path: str) -> BinaryIO:
         """A new file, open for writing, that is to have its place at `path`."""
-        file = self._files[path] = open(f"{path}.tempstate{secrets.token_hex(8)}", "xb")  # noqa: SIM115
+        file = self._files[path] = open(f"{path}.tempstate{secrets.token_hex(8)}", "xb", buffering=_BUFFER_SIZE)  # noqa: SIM115
         return file
 
     def finish(self, path: str) -> None:

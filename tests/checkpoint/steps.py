@@ -42,8 +42,8 @@ class Steps:
 
         for name in STEPS:
             setattr(os, name, counted(name))
-        replace.open = lambda path, mode: (
-            io.BufferedWriter(File(path, mode.replace("b", ""))) if "x" in mode else open(path, mode)  # noqa: SIM115
+        replace.open = lambda path, mode, buffering=-1: (
+            io.BufferedWriter(File(path, mode.replace("b", "")), buffering) if "x" in mode else open(path, mode)  # noqa: SIM115
         )
         return self
 

@@ -68,7 +68,7 @@ def test_a_checksum_goes_on_from_another(first, size, seed):
 
 
 def test_messages_taken_together_have_the_checksums_of_each():
-    messages = [_random(size, size) for size in (0, 1, 2, 3, 4, 5, 64, 65, 200, 5000, 13554, 13555, 70_000)]
+    messages = [_random(size, size) for size in (0, 1, 2, 3, 4, 5, 64, 65, 200, 5000, 13554, 13555, 70_000)] * 3
     assert crc32c_of_each(messages) == [_divide(message) for message in messages]
 
 
@@ -83,7 +83,6 @@ def test_a_long_message_is_shared_among_threads(monkeypatch):
     alone = crc32c(message, 5)
     monkeypatch.setattr(module, "_PARALLEL_LIMIT", 100_000)
     assert crc32c(message, 5) == alone
-    assert crc32c_of_each([message] * 3) == [crc32c(message)] * 3
 
 
 def test_an_unaligned_read_only_view_is_taken_as_it_is():
