@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from mgjax.attributes import FunctionName
 from mgjax.errors import FeedError, UnsupportedError
 from mgjax.ir import Function, Operation, walk
 from mgjax.lowering.control import CONTROL
@@ -12,8 +13,15 @@ from mgjax.lowering.program import Program
 from mgjax.lowering.traits import VARIABLE_KINDS, RegisteredTraits
 from mgjax.metagraph.build import build_function, problem_of
 from mgjax.metagraph.graph import Graph
+from mgjax.metagraph.library import build_library_function
 from mgjax.ops import Lowering
-from mgjax.passes import functionalize_conds, functionalize_loops, order_effects, thread_variables
+from mgjax.passes import (
+    functionalize_conds,
+    functionalize_loops,
+    inline_functions,
+    order_effects,
+    thread_variables,
+)
 
 PLACEHOLDER_KINDS = frozenset({"Placeholder", "PlaceholderV2"})
 
@@ -39,16 +47,22 @@ def compile_program(
     """
     function = build_function(graph, feeds, fetches, targets)
     traits = RegisteredTraits(lowerings)
-    structure_control_flow(function, traits)
+    structure_control_flow(function, traits, graph)
     check_supported(function, lowerings)
     make_pure(function, traits)
     return Program(function, Evaluator(lowerings, graph.op_def, CONTROL), constants)
 
 
-def structure_control_flow(function: Function, traits: RegisteredTraits) -> None:
-    """The first part of the pipeline: loops, then branches, become operations with regions."""
+def structure_control_flow(function: Function, traits: RegisteredTraits, graph: Graph) -> None:
+    """The first part of the pipeline: loops, then branches, then calls of functions become operations with regions."""
+
+    def library(name: FunctionName) -> Function | None:
+        return build_library_function(graph, name.name, name.attrs) if name.name in graph.library else None
+
     functionalize_loops(function, traits)
     functionalize_conds(function, traits)
+    if graph.library:
+        inline_functions(function, library, traits)
 
 
 def make_pure(function: Function, traits: RegisteredTraits) -> None:

@@ -3,6 +3,7 @@
 from mgjax.passes.effects import NO_EFFECTS, Effects, Traits, VariableUses, free_values
 from mgjax.passes.functionalize_conds import functionalize_conds
 from mgjax.passes.functionalize_loops import functionalize_loops
+from mgjax.passes.inline_functions import Library, inline_functions
 from mgjax.passes.order_effects import order_effects
 from mgjax.passes.thread_variables import GENERATOR_TYPE, thread_variables
 
@@ -10,9 +11,11 @@ __all__ = [
     "GENERATOR_TYPE",
     "NO_EFFECTS",
     "Effects",
+    "Library",
     "Traits",
     "VariableUses",
     "free_values",
+    "inline_functions",
     "functionalize_conds",
     "functionalize_loops",
     "order_effects",

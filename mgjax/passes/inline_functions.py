@@ -1,0 +1,430 @@
+"""Puts library functions in the place of their calls, and makes `If`, `Case`, `While` and `For` structured.
+
+    graph @main(%x: float32[], %p: bool[]) {                graph @main(%x: float32[], %p: bool[]) {
+      %y = PartitionedCall(%x) {f = @square} : (float32[])    %y/mul = Mul(%x, %x) : (float32[])
+      %z = If(%p, %y) {then_branch = @square,                 %z = if(%p) : (float32[]) then() {
+                       else_branch = @same} : (float32[])       %z/then/mul = Mul(%y/mul, %y/mul) : (float32[])
+      return %z                                         ->      return %z/then/mul
+    }                                                         } else() {
+    graph @square(%a: float32[]) {                              return %y/mul
+      %mul = Mul(%a, %a) : (float32[])                        }
+      return %mul                                             return %z
+    }                                                       }
+    graph @same(%a: float32[]) { return %a }
+
+A function's arguments are captured by the regions that it becomes. What has a control edge to or from a call has it to
+or from its operations. A function that calls itself stays a call.
+
+It comes after the passes that structure the old control flow, so that a call stands where it runs; functions that hold
+such control flow are structured before they are put in place. `SymbolicGradient` becomes `gradient`, whose region is the function.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable
+
+import numpy as np
+
+from mgjax import dtypes
+from mgjax.attributes import FunctionName
+from mgjax.ir import Block, Function, Operation, TensorType, Value, walk, walk_blocks
+from mgjax.passes.effects import Traits
+from mgjax.passes.functionalize_conds import functionalize_conds
+from mgjax.passes.functionalize_loops import functionalize_loops
+from mgjax.passes.names import Names
+
+_log = logging.getLogger(__name__)
+Library = Callable[[FunctionName], Function | None]
+"""A fresh copy of a library function in graph form; None if there is none of that name."""
+
+_BOOL = TensorType(dtypes.bool_, ())
+_INT32 = TensorType(dtypes.int32, ())
+_CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
+_IFS = frozenset({"If", "StatelessIf"})
+_CASES = frozenset({"Case", "StatelessCase"})
+_WHILES = frozenset({"While", "StatelessWhile"})
+
+Chain = tuple[str, ...]
+"""The functions inside of which an operation stood, outermost first."""
+
+
+def inline_functions(function: Function, library: Library, traits: Traits) -> None:
+    """Inlines all calls in a graph function, at any depth."""
+    if function.is_ordered:
+        return
+    inlining = _Inlining(function, library, traits)
+    inlining.run()
+    function.targets = [inlining.ends.get(target, target) for target in function.targets]
+
+
+class _Inlining:
+    def __init__(self, function: Function, library: Library, traits: Traits):
+        self.function = function
+        self.library = library
+        self.traits = traits
+        self.names = Names(function)
+        self.instead: dict[Operation, list[Operation]] = {}
+        self.ends: dict[Operation, Operation] = {}
+        self.replaced: dict[Value, Value] = {}
+        self.work: list[tuple[Operation, Chain]] = []
+
+    def run(self) -> None:
+        self.work = [(operation, ()) for operation in walk(self.function.body)]
+        while self.work:
+            operation, chain = self.work.pop()
+            self.visit(operation, chain)
+        if not self.instead and not self.replaced:
+            return
+        for block in walk_blocks(self.function.body):
+            block.set_operations(self.flat(block.operations))
+        for block in walk_blocks(self.function.body):
+            block.results = [self.current(value) for value in block.results]
+            for operation in block.operations:
+                if operation.control:
+                    sources = dict.fromkeys(self.ends.get(source, source) for source in operation.control)
+                    operation.control = [source for source in sources if source.block is block]
+        self.remove_ends()
+        capture_invariants(self.function)
+
+    def remove_ends(self) -> None:
+        """Takes out the ends of calls that nothing waits for; outer calls ended first."""
+        waiting: Counter[Operation] = Counter(self.ends.get(target, target) for target in self.function.targets)
+        for operation in walk(self.function.body):
+            waiting.update(operation.control)
+        gone: set[Operation] = set()
+        for end in self.ends.values():
+            if end.kind == "NoOp" and not waiting[end]:
+                waiting.subtract(end.control)
+                gone.add(end)
+        for block in walk_blocks(self.function.body):
+            block.set_operations(operation for operation in block.operations if operation not in gone)
+
+    def visit(self, operation: Operation, chain: Chain) -> None:
+        kind = operation.kind
+        if kind in _CALLS:
+            self.call(operation, operation.attributes["f"], chain)
+        elif kind in _IFS:
+            self.make_if(operation, chain)
+        elif kind in _CASES:
+            self.make_case(operation, chain)
+        elif kind in _WHILES:
+            self.make_while(operation, chain)
+        elif kind == "For":
+            self.make_for(operation, chain)
+        elif kind == "SymbolicGradient":
+            self.make_gradient(operation, chain)
+        elif not operation.regions:
+            self.call(operation, FunctionName(kind, operation.attributes), chain)
+
+    def current(self, value: Value) -> Value:
+        while value in self.replaced:
+            value = self.replaced[value]
+        return value
+
+    def flat(self, operations: Iterable[Operation]) -> list[Operation]:
+        """The operations with what came in the place of calls, in their places, so that the order of nodes stays."""
+        found: list[Operation] = []
+        stack = list(reversed(list(operations)))
+        while stack:
+            operation = stack.pop()
+            if operation in self.instead:
+                stack.extend(reversed(self.instead.pop(operation)))
+            else:
+                found.append(operation)
+        return found
+
+    def body(self, name: FunctionName, chain: Chain, operation: Operation) -> Function | None:
+        """A copy of the function, structured; None where it is to stay a call."""
+        if name.name in chain:
+            _log.debug("%r is left: the function '%s' calls itself", operation, name.name)
+            return None
+        function = self.library(name)
+        if function is None:
+            return None
+        functionalize_loops(function, self.traits)
+        functionalize_conds(function, self.traits)
+        return function
+
+    def put(
+        self, function: Function, block: Block, arguments: list[Value], prefix: str, chain: Chain
+    ) -> list[Operation]:
+        """Moves the function's operations into the block; its parameters become the arguments."""
+        for parameter, argument in zip(function.body.parameters, arguments, strict=True):
+            parameter.replace_uses(argument)
+            self.replaced[parameter] = argument
+        for inner in walk_blocks(function.body):
+            inner.results = [self.current(value) for value in inner.results]
+            for operation in inner.operations:
+                operation.name = self.names.new(f"{prefix}/{operation.name}")
+                self.work.append((operation, (*chain, function.name)))
+            if inner is not function.body:
+                for parameter in inner.parameters:
+                    parameter.label = self.names.new(f"{prefix}/{parameter.label}")
+        for operation in function.body.operations:
+            operation.block = block
+        return function.body.operations
+
+    # Calls
+
+    def call(self, operation: Operation, name: FunctionName, chain: Chain) -> None:
+        function = self.body(name, chain, operation)
+        block = operation.block
+        if function is None or block is None:
+            return
+        arguments = list(operation.operands)
+        results = [self.current(value) for value in function.body.results]
+        operations = self.put(function, block, arguments, operation.name, chain)
+        results = [self.current(value) for value in results]
+        inside = set(operations)
+        for inner in operations if operation.control else ():
+            if not inner.control and not any(value.producer in inside for value in inner.operands):
+                inner.control = list(operation.control)
+        end = Operation("NoOp", operation.name, device=operation.device)
+        end.block = block
+        producers = (value.producer for value in results)
+        local = dict.fromkeys([*function.targets, *(p for p in producers if p is not None and p.block is block)])
+        end.control = list(local) or list(operation.control)
+        for old, new in zip(operation.results, results, strict=True):
+            old.replace_uses(new)
+            self.replaced[old] = new
+        operation.set_operands(())
+        self.ends[operation] = end
+        self.instead[operation] = [*operations, end]
+
+    # Structured ops
+
+    def region(self, name: FunctionName, label: str, operation: Operation, chain: Chain) -> Block | None:
+        """A region of the function's operations whose parameters are the function's own."""
+        function = self.body(name, chain, operation)
+        if function is None:
+            return None
+        block = Block(label)
+        parameters = list(function.body.parameters)
+        new = [
+            block.add_parameter(value.type, self.names.new(f"{operation.name}/{label}/{value.label}"))
+            for value in parameters
+        ]
+        block.operations = list(self.put(function, block, new, f"{operation.name}/{label}", chain))
+        block.results = [self.current(value) for value in function.body.results]
+        return block
+
+    def with_arguments(self, block: Block, arguments: Iterable[Value]) -> None:
+        """Makes the region capture the arguments in the place of its parameters."""
+        for parameter, argument in zip(block.parameters, arguments, strict=True):
+            parameter.replace_uses(argument)
+            self.replaced[parameter] = argument
+            self.names.free(parameter.label)
+        block.parameters = []
+        for inner in walk_blocks(block):
+            inner.results = [self.current(value) for value in inner.results]
+
+    def replace(self, operation: Operation, new: Operation, before: Iterable[Operation] = ()) -> None:
+        new.block = operation.block
+        new.control = list(operation.control)
+        for old, result in zip(operation.results, new.results, strict=True):
+            old.replace_uses(result)
+            self.replaced[old] = result
+        operation.set_operands(())
+        self.ends[operation] = new
+        self.instead[operation] = [*before, new]
+
+    def truth(self, value: Value, name: str, block: Block, made: list[Operation]) -> Value:
+        """The value as a boolean: a number is true unless it is zero, anything that is no scalar if it has elements."""
+        rank = None if value.type.shape is None else len(value.type.shape)
+        if value.type.dtype is dtypes.bool_ and not rank:
+            return value
+        number, kind = value, value.type.dtype
+        if rank or kind is dtypes.string or kind is None:
+            reader = "Size" if rank else "StringLength"
+            number = self.add(block, made, reader, f"{name}/size", [value], _INT32, T=kind, out_type=dtypes.int32)
+            kind = dtypes.int32
+        zero = np.zeros((), kind.numpy)
+        constant = self.add(block, made, "Const", f"{name}/zero", [], TensorType(kind, ()), dtype=kind, value=zero)
+        return self.add(block, made, "NotEqual", f"{name}/is_true", [number, constant], _BOOL, T=kind)
+
+    def add(
+        self,
+        block: Block,
+        made: list[Operation],
+        kind: str,
+        name: str,
+        operands: list[Value],
+        type: TensorType,
+        **attrs,
+    ) -> Value:
+        operation = Operation(kind, self.names.new(name), operands, attrs, [type])
+        operation.block = block
+        made.append(operation)
+        return operation.result
+
+    def make_if(self, operation: Operation, chain: Chain) -> None:
+        predicate, *arguments = operation.operands
+        then = self.region(operation.attributes["then_branch"], "then", operation, chain)
+        otherwise = self.region(operation.attributes["else_branch"], "else", operation, chain)
+        if then is None or otherwise is None or operation.block is None:
+            return
+        for region in (then, otherwise):
+            self.with_arguments(region, arguments)
+        before: list[Operation] = []
+        predicate = self.truth(predicate, operation.name, operation.block, before)
+        types = [result.type for result in operation.results]
+        new = Operation(
+            "if", operation.name, [predicate], {}, types, regions=[then, otherwise], device=operation.device
+        )
+        self.replace(operation, new, before)
+
+    def make_case(self, operation: Operation, chain: Chain) -> None:
+        """An index that is no branch's takes the last branch."""
+        index, *arguments = operation.operands
+        regions = [
+            self.region(name, f"branch{i}", operation, chain) for i, name in enumerate(operation.attributes["branches"])
+        ]
+        if any(region is None for region in regions) or operation.block is None:
+            return
+        branches = [region for region in regions if region is not None]
+        for region in branches:
+            self.with_arguments(region, arguments)
+        types = [result.type for result in operation.results]
+        last = branches.pop()
+        # From the last branch to the first: each `if` goes into the `else` of the one before.
+        for i in range(len(branches) - 1, -1, -1):
+            otherwise, then = Block("else"), branches[i]
+            last.label, then.label = "else", "then"
+            made: list[Operation] = []
+            block = otherwise if i else operation.block
+            number = np.array(i, np.int32)
+            name = operation.name if i == 0 else self.names.new(f"{operation.name}/branch{i}")
+            constant = self.add(block, made, "Const", f"{name}/{i}", [], _INT32, dtype=dtypes.int32, value=number)
+            is_it = self.add(block, made, "Equal", f"{name}/is_{i}", [index, constant], _BOOL, T=dtypes.int32)
+            new = Operation("if", name, [is_it], {}, types, regions=[then, last], device=operation.device)
+            if i == 0:
+                self.replace(operation, new, made)
+                return
+            otherwise.set_operations([*made, new])
+            otherwise.results = list(new.results)
+            last = otherwise
+        self.unwrap(operation, last)
+
+    def unwrap(self, operation: Operation, only: Block) -> None:
+        """A case of one branch is that branch."""
+        assert operation.block is not None
+        for inner in only.operations:
+            inner.block = operation.block
+        end = Operation("NoOp", operation.name, control=only.operations, device=operation.device)
+        end.block = operation.block
+        for old, new in zip(operation.results, only.results, strict=True):
+            old.replace_uses(new)
+            self.replaced[old] = new
+        operation.set_operands(())
+        self.ends[operation] = end
+        self.instead[operation] = [*only.operations, end]
+
+    def make_while(self, operation: Operation, chain: Chain) -> None:
+        condition = self.region(operation.attributes["cond"], "cond", operation, chain)
+        body = self.region(operation.attributes["body"], "body", operation, chain)
+        if condition is None or body is None:
+            return
+        made: list[Operation] = []
+        condition.results = [self.truth(condition.results[0], f"{operation.name}/cond", condition, made)]
+        condition.operations.extend(made)
+        types = [result.type for result in operation.results]
+        new = Operation(
+            "while", operation.name, operation.operands, {}, types, regions=[condition, body], device=operation.device
+        )
+        self.replace(operation, new)
+
+    def make_for(self, operation: Operation, chain: Chain) -> None:
+        """`for i in range(start, limit, delta)`: the number of rounds is known before the first."""
+        start, limit, delta, *arguments = operation.operands
+        body = self.region(operation.attributes["body"], "body", operation, chain)
+        if body is None or operation.block is None:
+            return
+        name = operation.name
+        i, *carried = body.parameters
+        made: list[Operation] = []
+        following = self.add(body, made, "AddV2", f"{name}/body/next", [i, delta], _INT32, T=dtypes.int32)
+        body.operations.extend(made)
+        body.results.insert(0, following)
+        condition = Block("cond")
+        index = condition.add_parameter(_INT32, self.names.new(f"{name}/cond/i"))
+        for value in carried:
+            condition.add_parameter(value.type, self.names.new(f"{name}/cond/{value.index}"))
+        made = []
+        # delta > 0: i < limit; delta < 0: limit < i; both as (limit - i) * sign(delta) > 0.
+        sign = self.add(condition, made, "Sign", f"{name}/cond/sign", [delta], _INT32, T=dtypes.int32)
+        rest = self.add(condition, made, "Sub", f"{name}/cond/rest", [limit, index], _INT32, T=dtypes.int32)
+        ahead = self.add(condition, made, "Mul", f"{name}/cond/ahead", [rest, sign], _INT32, T=dtypes.int32)
+        zero = np.zeros((), np.int32)
+        none = self.add(condition, made, "Const", f"{name}/cond/zero", [], _INT32, dtype=dtypes.int32, value=zero)
+        goes_on = self.add(condition, made, "Less", f"{name}/cond/goes_on", [none, ahead], _BOOL, T=dtypes.int32)
+        condition.set_operations(made)
+        condition.results = [goes_on]
+        types = [_INT32, *(result.type for result in operation.results)]
+        new = Operation(
+            "while", name, [start, *arguments], {}, types, regions=[condition, body], device=operation.device
+        )
+        new.block, new.control = operation.block, list(operation.control)
+        for old, result in zip(operation.results, new.results[1:], strict=True):
+            old.replace_uses(result)
+            self.replaced[old] = result
+        operation.set_operands(())
+        self.ends[operation] = new
+        self.instead[operation] = [new]
+
+    def make_gradient(self, operation: Operation, chain: Chain) -> None:
+        """`gradient(x..., dy...)`, with the function as its region: what `SymbolicGradient` gives, dx for each x."""
+        region = self.region(operation.attributes["f"], "function", operation, chain)
+        if region is None:
+            return
+        types = [result.type for result in operation.results]
+        new = Operation(
+            "gradient", operation.name, operation.operands, {}, types, regions=[region], device=operation.device
+        )
+        self.replace(operation, new)
+
+
+def capture_invariants(function: Function) -> None:
+    """Takes values that every round of a `while` hands on unchanged out of what it carries; they are captured instead."""
+    blocks = list(walk_blocks(function.body))
+    handed: dict[Value, dict[Block, None]] = defaultdict(dict)
+    for block in blocks:
+        for value in block.results:
+            handed[value][block] = None
+
+    def replace(old: Value, new: Value) -> None:
+        old.replace_uses(new)
+        for block in handed.pop(old, {}):
+            block.results = [new if value is old else value for value in block.results]
+            handed[new][block] = None
+
+    # Inner loops first: what they hand on unchanged, the loop around them may hand on unchanged too.
+    for block in reversed(blocks):
+        for operation in block.operations:
+            if operation.kind == "while":
+                _capture(operation, replace)
+
+
+def _capture(operation: Operation, replace: Callable[[Value, Value], None]) -> None:
+    condition, body = operation.regions
+    kept = []
+    for index, (parameter, result) in enumerate(zip(body.parameters, body.results, strict=True)):
+        value = result
+        while value.producer is not None and value.producer.kind == "Identity" and not value.type.is_ref:
+            value = value.producer.operands[0]
+        if value is not parameter:
+            kept.append(index)
+            continue
+        for old in (condition.parameters[index], parameter, operation.results[index]):
+            replace(old, operation.operands[index])
+    if len(kept) == len(body.results):
+        return
+    operation.set_operands([operation.operands[i] for i in kept])
+    operation.results = [operation.results[i] for i in kept]
+    body.results = [body.results[i] for i in kept]
+    for region in operation.regions:
+        region.parameters = [region.parameters[i] for i in kept]
+    for values in (operation.results, condition.parameters, body.parameters):
+        for i, value in enumerate(values):
+            value.index = i
