@@ -7,11 +7,14 @@ Strings, parsing, and results whose shape depends on values. Importing this pack
 from mgjax.host import (  # noqa: F401
     ctc,
     dynamic_shapes,
+    edit_distance,
     examples,
     hashing,
     parsing,
     regex,
+    sparse_cross,
     sparse_entries,
     strings,
     suppression,
+    unicode,
 )

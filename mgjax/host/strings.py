@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import itertools
 import re
 from collections.abc import Callable
 
@@ -258,6 +259,28 @@ def unsorted_segment_join(inputs, segment_ids, num_segments, *, separator=""):
                 parts[segment][column].append(as_bytes(text))
     joined = [as_bytes(separator).join(column) for segment in parts for column in segment]
     return strings(joined, (segments, *inner))
+
+
+@lower("StringNGrams", host=True)
+def string_n_grams(
+    data, data_splits, *, separator, ngram_widths, left_pad, right_pad, pad_width, preserve_short_sequences
+):
+    """Joins of each `ngram_widths` neighbours of every row, rows padded at both ends; the n-grams and their row splits."""
+    between, left, right = (as_bytes(x) for x in (separator, left_pad, right_pad))
+    ngrams: list[bytes] = []
+    splits = [0]
+    for start, stop in itertools.pairwise(data_splits):
+        row = [as_bytes(text) for text in data[start:stop]]
+        before = len(ngrams)
+        for width in ngram_widths:
+            pad = width - 1 if pad_width < 0 else min(pad_width, width - 1)
+            padded = [left] * pad + row + [right] * pad
+            ngrams += [between.join(padded[i : i + width]) for i in range(len(padded) - width + 1)]
+        if preserve_short_sequences and row and len(ngrams) == before:
+            pad = max(pad_width, 0)
+            ngrams.append(between.join([left] * pad + row + [right] * pad))
+        splits.append(len(ngrams))
+    return strings(ngrams), np.array(splits, data_splits.dtype)
 
 
 @lower("StringFormat", host=True)

@@ -185,7 +185,8 @@ def matrix_square_root(input):
 def matrix_logarithm(input):
     """The principal logarithm: roots are taken until the matrix is near one, whose logarithm is an integral."""
     _need_square(input)
-    return _each_matrix(_logarithm, jnp.asarray(input))
+    # In double precision: the roots lose digits where eigenvalues differ by much.
+    return _each_matrix(_logarithm, jnp.asarray(input).astype(np.complex128)).astype(input.dtype)
 
 
 @lower("BatchMatrixDiag")
@@ -233,12 +234,13 @@ def _logarithm(matrix):
     nodes, weights = np.polynomial.legendre.leggauss(_LOGARITHM_NODES)
     x = near - one
     terms = [w / 2 * jnp.linalg.solve(one + (n + 1) / 2 * x, x) for n, w in zip(nodes, weights, strict=True)]
-    real = x.real.dtype
-    return (jnp.exp2(halvings.astype(real)) * functools.reduce(jnp.add, terms)).astype(matrix.dtype)
+    return jnp.exp2(halvings.astype(np.float64)) * functools.reduce(jnp.add, terms)
 
 
 def _each_matrix(function, batch):
     """`function` of every matrix of [..., n, n]."""
+    if batch.size == 0:
+        return batch
     flat = batch.reshape((-1, *batch.shape[-2:]))
     return jax.vmap(function)(flat).reshape(batch.shape)
 

@@ -231,3 +231,49 @@ def test_hash_buckets_that_tensorflow_1_15_gave():
                                   np.array([["a", "b"], ["", "x"]])])  # fmt: skip
 def test_fingerprints(data):
     check("Fingerprint", {"data": data, "method": np.array("farmhash64")})
+
+
+@pytest.mark.parametrize("widths", [(1,), (2, 3), (3, 1)])
+@pytest.mark.parametrize("pads", [("", ""), ("L", "R")])
+@pytest.mark.parametrize("pad_width", [-1, 0, 1])
+@pytest.mark.parametrize("preserve", [False, True])
+def test_n_grams(widths, pads, pad_width, preserve):
+    attrs = {"separator": "|", "ngram_widths": widths, "left_pad": pads[0], "right_pad": pads[1]}
+    inputs = {"data": np.array(list("abcde")), "data_splits": np.array([0, 0, 1, 4, 5])}
+    check("StringNGrams", inputs, {**attrs, "pad_width": pad_width, "preserve_short_sequences": preserve})
+
+
+@pytest.mark.parametrize("normalize", [True, False])
+@pytest.mark.parametrize("dtype", [np.int32, object])
+def test_edit_distance(dtype, normalize):
+    def sparse(name, rows, width):
+        cells = [(*place, j, value) for place, row in rows.items() for j, value in enumerate(row)]
+        values = np.array([ord(c[3]) for c in cells], np.int32) if dtype == np.int32 else [c[3] for c in cells]
+        indices = np.array([c[:3] for c in cells], np.int64).reshape(-1, 3)
+        return {f"{name}_indices": indices, f"{name}_values": np.array(values), f"{name}_shape": [2, 2, width]}
+
+    hypothesis = sparse("hypothesis", {(0, 0): "kitten", (0, 1): "abc", (1, 0): "x"}, 7)
+    truth = sparse("truth", {(0, 0): "sitting", (1, 0): "x", (1, 1): "ab"}, 9)
+    inputs = {k: np.array(v, np.int64) if k.endswith("shape") else v for k, v in {**hypothesis, **truth}.items()}
+    check("EditDistance", inputs, {"normalize": normalize})
+
+
+@pytest.mark.parametrize("hashed, buckets", [(False, 0), (True, 0), (True, 100)])
+@pytest.mark.parametrize("kind", [dtypes.string, dtypes.int64])
+def test_crosses_of_features(kind, hashed, buckets):
+    def feature(rows):
+        cells = [(i, j, value) for i, row in enumerate(rows) for j, value in enumerate(row)]
+        values = np.array([c[2] for c in cells], np.int64 if kind.is_integer else str)
+        return np.array([c[:2] for c in cells], np.int64), values, np.array([len(rows), 3], np.int64)
+
+    first, second = feature([[1, 22], [3], []]), feature([[7], [8, 9, -10], [5]])
+    dense = np.array([[1, 2], [3, 4], [5, 6]], np.int64)
+    inputs = {
+        "indices": [first[0], second[0]],
+        "values": [first[1], second[1]],
+        "shapes": [first[2], second[2]],
+        "dense_inputs": [dense if kind.is_integer else dense.astype(str)],
+    }
+    out_type = dtypes.int64 if hashed else dtypes.string
+    attrs = {"hashed_output": hashed, "num_buckets": buckets, "hash_key": 956888297470, "out_type": out_type}
+    check("SparseCross", inputs, {**attrs, "internal_type": kind})

@@ -139,6 +139,7 @@ def test_square_roots(dtype):
 @pytest.mark.parametrize("dtype", [np.complex64, np.complex128])
 def test_logarithms(dtype):
     close("MatrixLogarithm", {"input": positive(dtype)})
+    close("MatrixLogarithm", {"input": np.zeros((2, 0, 0), dtype)})
     defective = np.array([[2, 1], [0, 2]], dtype)
     close("MatrixLogarithm", {"input": defective})
 
