@@ -1,6 +1,6 @@
 """An imported graph as a pure function, and its state."""
 
-from mgjax.function.elements import GraphOperation, Tensor, Variable, element_name
+from mgjax.function.elements import GraphOperation, Signature, SparseTensor, Tensor, Variable, element_name
 from mgjax.function.graph_function import GraphFunction
 from mgjax.function.state import State, as_state
 from mgjax.function.structures import flatten, map_leaves, rebuild
@@ -8,6 +8,8 @@ from mgjax.function.structures import flatten, map_leaves, rebuild
 __all__ = [
     "GraphFunction",
     "GraphOperation",
+    "Signature",
+    "SparseTensor",
     "State",
     "Tensor",
     "Variable",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from mgjax.dtypes import DType
 from mgjax.shapes import Shape, describe
@@ -70,6 +70,30 @@ class Variable:
     slice: tuple[tuple[int, int], ...] | None = None
     full_shape: tuple[int, ...] | None = None
     initializer: str | None = None
+
+
+class SparseTensor(NamedTuple):
+    """The three tensors that are a sparse one; as a fetch it gives the three arrays."""
+
+    indices: Tensor
+    values: Tensor
+    dense_shape: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """What a graph is called with and gives back, as its maker declared it.
+
+    `fn(variables, {signature.inputs["images"]: images}, signature.outputs)` gives a dict of results.
+
+    Attributes:
+        inputs, outputs: from the signature's own keys to tensors.
+        method_name: such as "tensorflow/serving/predict".
+    """
+
+    inputs: dict[str, Tensor | SparseTensor]
+    outputs: dict[str, Tensor | SparseTensor]
+    method_name: str
 
 
 def element_name(element: Any) -> str | None:

@@ -12,18 +12,29 @@ import jax.numpy as jnp
 import numpy as np
 
 from mgjax.errors import FailedPreconditionError, FeedError, UnknownNameError
-from mgjax.function.elements import GraphOperation, Tensor, Variable, element_name
+from mgjax.function.contents import collection_values, signature_of
+from mgjax.function.elements import GraphOperation, Signature, Tensor, Variable, element_name
 from mgjax.function.feeding import convert_feed
 from mgjax.function.state import State, as_state
 from mgjax.function.structures import flatten, rebuild
-from mgjax.lowering.compile import compile_program
+from mgjax.ir import Module, print_function
+from mgjax.lowering.compile import compile_program, make_pure, structure_control_flow
 from mgjax.lowering.program import Program
+from mgjax.lowering.traits import RegisteredTraits
+from mgjax.metagraph.build import build_function, build_whole
+from mgjax.metagraph.collections import Collection, decode_collections, variables_of
 from mgjax.metagraph.graph import Graph, nearest, split_tensor_name
-from mgjax.metagraph.variables import definitions, slice_of, state_names
+from mgjax.metagraph.library import build_library_function
+from mgjax.metagraph.variables import state_names
 from mgjax.ops import Lowering
 from mgjax.ops.philox import initial_generator
 
 PLACEHOLDER_OPS = frozenset({"Placeholder", "PlaceholderV2", "PlaceholderWithDefault"})
+
+_FOUND_IN_GRAPH = (
+    "feeds", "variables", "collections", "signatures", "_described", "_state_names", "random_operations",
+    "_generator_rows",
+)  # fmt: skip
 
 
 class GraphFunction:
@@ -239,33 +250,33 @@ class GraphFunction:
     def variables(self) -> dict[str, Variable]:
         """The graph's variables, by name."""
         found: dict[str, Variable] = {}
-        known = definitions(self.meta_graph.collection_def)
+        known = {split_tensor_name(name)[0]: v for name, v in variables_of(self._described).items()}
         trainable = self._trainable_names()
         for node, name in self._state_names.items():
             if node != name:
                 continue
             attributes = self.graph.attributes(node)
             definition = known.get(node)
-            part = slice_of(definition) if definition is not None else None
-            initializer = split_tensor_name(definition.initializer_name)[0] if definition is not None else None
+            part = definition.slice if definition is not None else None
+            initializer = split_tensor_name(definition.initializer)[0] if definition is not None else None
             found[name] = Variable(
                 name,
                 attributes["dtype"],
                 attributes.get("shape"),
                 name in trainable,
                 self.graph.nodes[node].op == "VarHandleOp",
-                part[0] if part else name,
-                part[2] if part else None,
-                part[1] if part else None,
+                part.full_name if part else name,
+                tuple(zip(part.offset, part.shape, strict=False)) if part else None,
+                part.full_shape if part else None,
                 initializer or self._initializer(node),
             )
         return found
 
     def _trainable_names(self) -> set[str]:
-        collections = self.meta_graph.collection_def
-        if "trainable_variables" not in collections:
-            return set()
-        return set(definitions({"trainable_variables": collections["trainable_variables"]}))
+        entries = self._described["trainable_variables"].values if "trainable_variables" in self._described else ()
+        # Very old files list the variables' names.
+        names = (entry if isinstance(entry, str) else getattr(entry, "name", None) for entry in entries)
+        return {split_tensor_name(name)[0] for name in names if name is not None}
 
     def _initializer(self, node: str) -> str | None:
         name = f"{node}/Assign"
@@ -276,15 +287,67 @@ class GraphFunction:
         """The trainable variables, by name."""
         return {name: variable for name, variable in self.variables.items() if variable.trainable}
 
+    @functools.cached_property
+    def _described(self) -> dict[str, Collection]:
+        return decode_collections(self.meta_graph)
+
+    @functools.cached_property
+    def collections(self) -> dict[str, list[Any]]:
+        """The collections of the file, by key: tensors, operations, variables, numbers, bytes, other things described.
+
+        A name or description that fits nothing in the graph stays as the file has it.
+        """
+        return {
+            key: collection_values(collection, self.graph, self.variables, self.operations.__getitem__)
+            for key, collection in self._described.items()
+        }
+
+    @functools.cached_property
+    def signatures(self) -> dict[str, Signature]:
+        """The signatures of the file, by name, such as "serving_default"."""
+        found = self.meta_graph.signature_def
+        return {name: signature_of(found[name], self.graph) for name in sorted(found)}
+
     def refresh(self) -> None:
         """Forgets what was found in the graph, after nodes were added to it; compiled programs stay."""
-        for name in ("feeds", "variables", "_state_names", "random_operations", "_generator_rows"):
+        for name in _FOUND_IN_GRAPH:
             self.__dict__.pop(name, None)
 
     @functools.cached_property
     def operations(self) -> Mapping[str, GraphOperation]:
         """All operations of the graph, by name."""
         return _Operations(self.graph)
+
+    # ---- the intermediate form
+
+    def module(self) -> Module:
+        """The whole graph as `main`, and the functions of its library, as they were imported (see `mgjax.ir`)."""
+        module = Module()
+        module.add(build_whole(self.graph))
+        for name in self.graph.library:
+            module.add(build_library_function(self.graph, name, {}))
+        return module
+
+    def ir(self, feeds: Sequence[Any] = (), fetches: Any = (), *, after_passes: bool = True) -> str:
+        """The text of what the fetches need, in the intermediate form.
+
+        Args:
+            feeds: the tensors that are fed.
+            fetches: as in a call.
+            after_passes: whether as a pure function of state, in order; else as the part of the graph that it came from.
+        """
+        leaves = [self._fetch(leaf) for leaf in flatten(fetches)]
+        function = build_function(
+            self.graph,
+            [self.tensor_name(feed) for feed in feeds],
+            [name for role, name in leaves if role == "tensor"],
+            [name for role, name in leaves if role == "operation"],
+        )
+        if after_passes:
+            traits = RegisteredTraits(self._lowerings)
+            structure_control_flow(function, traits)
+            make_pure(function, traits)
+        return print_function(function)
 
     # ---- random numbers
 

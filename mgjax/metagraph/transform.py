@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from mgjax.metagraph.collections import VARIABLE_COLLECTIONS
 from mgjax.metagraph.graph import split_tensor_name
-from mgjax.metagraph.variables import VARIABLE_COLLECTIONS
 from mgjax.proto import control_flow_pb2, graph_pb2, meta_graph_pb2, queue_runner_pb2, variable_pb2
 
 FRAME_OPS = frozenset({"Enter", "RefEnter"})

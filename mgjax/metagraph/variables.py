@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from mgjax.metagraph.graph import Graph, split_tensor_name
-from mgjax.proto import variable_pb2
 
 VARIABLE_OPS = frozenset({"VariableV2", "Variable", "VarHandleOp"})
-VARIABLE_COLLECTIONS = (
-    "variables",
-    "trainable_variables",
-    "local_variables",
-    "model_variables",
-    "moving_average_variables",
-    "metric_variables",
-    "global_step",
-)
 
 _RESTORE_OPS = frozenset({"RestoreV2", "Restore", "RestoreSlice"})
 _PASSING_OPS = frozenset({"Identity", "Reshape", "Cast", "RefIdentity"})
@@ -63,44 +52,6 @@ def state_names(graph: Graph) -> dict[str, str]:
         key = f"{node.op == 'VarHandleOp'}/{shared or name}"
         names[name] = first.setdefault(key, name)
     return names
-
-
-def definitions(collections: Any) -> dict[str, variable_pb2.VariableDef]:
-    """From variable node to its VariableDef, from the collections that hold variables. Undecodable entries are left out.
-
-    Args:
-        collections: a mapping from key to CollectionDef.
-    """
-    found: dict[str, variable_pb2.VariableDef] = {}
-    for key in VARIABLE_COLLECTIONS:
-        if key not in collections:
-            continue
-        for message in decode_definitions(collections[key].bytes_list.value):
-            found.setdefault(split_tensor_name(message.variable_name)[0], message)
-    return found
-
-
-def decode_definitions(values: Iterable[bytes]) -> list[variable_pb2.VariableDef]:
-    """The VariableDefs among serialized messages; what cannot be parsed is left out."""
-    from google.protobuf.message import DecodeError
-
-    messages = []
-    for value in values:
-        try:
-            message = variable_pb2.VariableDef.FromString(value)
-        except DecodeError:
-            continue
-        if message.variable_name:
-            messages.append(message)
-    return messages
-
-
-def slice_of(definition: variable_pb2.VariableDef) -> tuple[str, tuple[int, ...], tuple[tuple[int, int], ...]] | None:
-    """(name of the whole, its shape, extents of this part) of a part of a partitioned variable, else None."""
-    info = definition.save_slice_info_def
-    if not info.full_name:
-        return None
-    return info.full_name, tuple(info.full_shape), tuple(zip(info.var_offset, info.var_shape, strict=False))
 
 
 def saved_by(graph: Graph, restore_op: str) -> list[Saved] | None:
