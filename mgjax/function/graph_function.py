@@ -345,7 +345,7 @@ class GraphFunction:
         )
         if after_passes:
             traits = RegisteredTraits(self._lowerings)
-            structure_control_flow(function, traits)
+            structure_control_flow(function, traits, self.graph)
             make_pure(function, traits)
         return print_function(function)
 
