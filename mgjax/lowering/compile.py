@@ -16,6 +16,7 @@ from mgjax.metagraph.graph import Graph
 from mgjax.metagraph.library import build_library_function
 from mgjax.ops import Lowering
 from mgjax.passes import (
+    bound_unique,
     functionalize_conds,
     functionalize_loops,
     inline_functions,
@@ -66,9 +67,10 @@ def structure_control_flow(function: Function, traits: RegisteredTraits, graph: 
 
 
 def make_pure(function: Function, traits: RegisteredTraits) -> None:
-    """The second part: effects in order, and state as values."""
+    """The second part: effects in order, state as values, and sizes that need not depend on values."""
     order_effects(function, traits)
     thread_variables(function, traits)
+    bound_unique(function)
 
 
 def check_supported(function: Function, lowerings: Mapping[str, Lowering]) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 
 from mgjax.errors import InvalidArgumentError
 from mgjax.ir import Block, Operation, Value
+from mgjax.lowering.distinct import evaluate_bounded_unique
 from mgjax.lowering.evaluate import Environment, Evaluator, NeedsValue
 from mgjax.ops import is_known
 
@@ -126,4 +127,5 @@ CONTROL = {
     "while": evaluate_while,
     "undefined": evaluate_undefined,
     "alive": evaluate_alive,
+    "bounded_unique": evaluate_bounded_unique,
 }

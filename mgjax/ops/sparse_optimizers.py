@@ -31,14 +31,15 @@ def apply_by_row(step, slots, grad, indices, **scalars):
     var = slots["var"]
     _check(slots, grad, indices, scalars)
     size = var.shape[0]
-    order = _occurrence(indices)
+    is_inside = (indices >= 0) & (indices < size)
+    order = (np if is_known(indices) else jnp).where(is_inside, _occurrence(indices), 0)
     # A row that does not take part is sent out of range, each to its own place, for positions must stay distinct.
-    outside = size + np.arange(indices.shape[0])
-    indices = jnp.where(indices < 0, size, indices)
+    count = indices.shape[0]
+    outside = (size + np.arange(count)).astype(indices.dtype if size + count < 2**31 else np.int64)
     values = [jnp.asarray(x) for x in slots.values()]
 
     def apply_round(r, values):
-        rows = jnp.where((order == r) & (indices < size), indices, outside)
+        rows = jnp.where((order == r) & is_inside, indices, outside)
         before = [x.at[rows].get(mode="clip") for x in values]
         after = step(*before, grad)
         return [
@@ -46,24 +47,25 @@ def apply_by_row(step, slots, grad, indices, **scalars):
             for x, new in zip(values, after if isinstance(after, tuple) else (after,), strict=True)
         ]
 
-    rounds = 0 if indices.shape[0] == 0 else order.max() + 1
+    rounds = 0 if count == 0 else order.max() + 1
     if is_known(rounds):
         for r in range(int(rounds)):
             values = apply_round(r, values)
         return tuple(values)
-    # The first round stands before the loop: where indices are distinct it is all there is.
-    return tuple(lax.fori_loop(np.int64(0), rounds, apply_round, values))
+    return tuple(lax.fori_loop(np.int32(0), rounds, apply_round, values))
 
 
 def _occurrence(indices):
-    """[n] of int64: how many equal indices stand before each."""
-    xp = np if is_known(indices) else jnp
-    positions = np.arange(indices.shape[0])
-    order = xp.argsort(indices, stable=True)
-    ordered = indices[order]
-    starts = xp.searchsorted(ordered, ordered, side="left")
-    ranks = positions - starts
-    return xp.zeros_like(ranks).at[order].set(ranks) if xp is jnp else ranks[np.argsort(order)]
+    """[n] of int32: how many equal indices stand before each."""
+    positions = np.arange(indices.shape[0], dtype=np.int32)
+    if is_known(indices):
+        order = np.argsort(indices, kind="stable")
+        starts = np.searchsorted(indices[order], indices)
+        return np.argsort(order) - starts
+    ordered, order = lax.sort_key_val(indices, positions)
+    is_first = jnp.concatenate([np.ones(1, bool), ordered[1:] != ordered[:-1]])[: len(positions)]
+    rank = positions - lax.cummax(jnp.where(is_first, positions, np.int32(0)))
+    return jnp.zeros_like(rank).at[order].set(rank, unique_indices=True)
 
 
 def _check(slots, grad, indices, scalars):
