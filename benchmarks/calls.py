@@ -48,14 +48,16 @@ def _docs_example() -> tuple[Any, ...]:
     call = jax.jit(fn.bind(["v1:0", "v2:0"], "v4:0"))
     by_hand = jax.jit(lambda variables, v1, v2: (variables, v1 * v2 + variables["vx"]))
     feeds = jnp.float32(12.0), jnp.float32(3.3)
-    variables, _ = call({"vx": jnp.float32(20.0)}, *feeds)
-    return call, (variables, *feeds), by_hand, ({"vx": jnp.float32(20.0)}, *feeds)
+    variables = {"vx": jnp.float32(20.0)}
+    state, _ = call(variables, *feeds)
+    return call, (state, *feeds), by_hand, (variables, *feeds)
 
 
 def _restored() -> tuple[Any, Any, dict[str, jax.Array]]:
     fn, saver = mgjax.import_meta_graph(sample.META)
     variables = saver.restore(sample.PREFIX)
-    return fn, variables, {name: jnp.asarray(value) for name, value in dict(variables).items()}
+    # By hand the step counter would be an int32, as everywhere in JAX.
+    return fn, variables, {**variables, "global_step": jnp.int32(variables["global_step"])}
 
 
 def _logits(variables: dict[str, jax.Array], x: jax.Array) -> jax.Array:
@@ -74,20 +76,20 @@ def _probs(count: int) -> tuple[Any, ...]:
     images = jnp.asarray(sample.load_digits()[0][:count])
     by_hand = jax.jit(lambda variables, x: (variables, jax.nn.softmax(_logits(variables, x))))
     call = jax.jit(fn.bind(["x:0"], "probs:0"))
-    variables, _ = call(variables, images)
     return call, (variables, images), by_hand, (plain, images)
 
 
 def _training_step() -> tuple[Any, ...]:
     fn, variables, plain = _restored()
-    images, labels = (jnp.asarray(array) for array in sample.batches(1)[0])
+    images, labels = sample.batches(1)[0]
+    images, labels = jnp.asarray(images), jnp.asarray(labels.astype(np.int32))
     names = [f"{layer}/{part}" for layer in ("conv1", "conv2", "dense") for part in ("kernel", "bias")]
 
     @jax.jit
     def by_hand(variables, x, y):
         def loss_of(weights):
             log_probs = jax.nn.log_softmax(_logits(weights, x))
-            return -jnp.mean(jnp.take_along_axis(log_probs, y[:, None].astype(jnp.int32), 1))
+            return -jnp.mean(jnp.take_along_axis(log_probs, y[:, None], 1))
 
         loss, gradients = jax.value_and_grad(loss_of)({name: variables[name] for name in names})
         new = dict(variables, global_step=variables["global_step"] + 1)
@@ -110,5 +112,4 @@ def _training_step() -> tuple[Any, ...]:
         return call
 
     call = jax.jit(loss_alone(fn.bind(["x:0", "y:0"], ["loss:0", "train_op"])))
-    variables, _ = call(variables, images, labels)
     return call, (variables, images, labels), by_hand, (plain, images, labels)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -27,9 +28,15 @@ def measure() -> Iterator[Row]:
 
 def _import_time(statement: str) -> Callable[[], float]:
     """A call that measures the CPU seconds of a statement in a fresh process."""
+    # Bytecode is kept, as it is for an installed package.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     code = f"import time; start = time.process_time(); {statement}; print(time.process_time() - start)"
 
     def measure() -> float:
-        return float(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout)
+        return float(
+            subprocess.run(
+                [sys.executable, "-c", code], check=True, capture_output=True, text=True, env=environment
+            ).stdout
+        )
 
     return measure

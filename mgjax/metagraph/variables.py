@@ -62,6 +62,7 @@ def saved_by(graph: Graph, restore_op: str) -> list[Saved] | None:
     one of the older restore ops.
     """
     found: list[Saved] = []
+    texts: dict[str, list[str] | None] = {}
     seen: set[str] = set()
     stack = [restore_op.removesuffix(":0")]
     while stack:
@@ -71,7 +72,7 @@ def saved_by(graph: Graph, restore_op: str) -> list[Saved] | None:
             continue
         seen.add(name)
         if node.op in ("Assign", "AssignVariableOp"):
-            saved = _saved_by_assign(graph, node)
+            saved = _saved_by_assign(graph, node, texts)
             if saved is None:
                 return None
             found.append(saved)
@@ -80,7 +81,8 @@ def saved_by(graph: Graph, restore_op: str) -> list[Saved] | None:
     return found or None
 
 
-def _saved_by_assign(graph: Graph, assign: Any) -> Saved | None:
+def _saved_by_assign(graph: Graph, assign: Any, texts: dict[str, list[str] | None]) -> Saved | None:
+    """What one assignment restores; `texts` keeps the constants that were read, since one names all the tensors."""
     data = [text for text in assign.input if not text.startswith("^")]
     if len(data) != 2:
         return None
@@ -89,8 +91,11 @@ def _saved_by_assign(graph: Graph, assign: Any) -> Saved | None:
     if variable is None or source is None:
         return None
     restore, index = graph.nodes[source[0]], source[1]
-    keys = _strings(graph, restore.input[1])
-    slices = _strings(graph, restore.input[2]) if len(restore.input) > 2 and restore.op != "Restore" else None
+    for text in restore.input[1:]:
+        if text not in texts:
+            texts[text] = _strings(graph, text)
+    keys = texts[restore.input[1]]
+    slices = texts[restore.input[2]] if len(restore.input) > 2 and restore.op != "Restore" else None
     if keys is None or index >= len(keys):
         return None
     shape, extents = parse_slice(slices[index]) if slices is not None and index < len(slices) else (None, None)
