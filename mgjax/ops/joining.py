@@ -221,31 +221,6 @@ def roll(input, shift, axis: Static):
     return input
 
 
-def _check_rows(x, i, v):
-    if len(i.shape) != 1:
-        raise InvalidArgumentError(f"i must be a vector. {describe(i.shape)}")
-    if v.shape != (*i.shape, *x.shape[1:]):
-        raise InvalidArgumentError(f"i and x shape doesn't match those of v: {describe(x.shape)} {describe(v.shape)}")
-
-
-@lower("InplaceUpdate")
-def inplace_update(x, i, v):
-    """x with the rows `i` replaced by those of `v`; the last of equal indices stays."""
-    _check_rows(x, i, v)
-    return jnp.asarray(x).at[i].set(v)
-
-
-@lower("InplaceAdd")
-def inplace_add(x, i, v):
-    _check_rows(x, i, v)
-    return jnp.asarray(x).at[i].add(v)
-
-
-@lower("InplaceSub")
-def inplace_sub(x, i, v):
-    return inplace_add(x, i, -v)
-
-
 @lower("ParallelConcat")
 def parallel_concat(values, *, shape):
     """Arrays of one row each, end to end."""

@@ -108,7 +108,7 @@ def cross(a, b):
 # Bands and diagonals of the last two axes
 
 
-@lower("MatrixBandPart", "BatchMatrixBandPart")
+@lower("MatrixBandPart")
 def matrix_band_part(input, num_lower, num_upper):
     """The matrices with zeros outside the band; a negative number keeps the whole triangle."""
     xp = array_module(input, num_lower, num_upper)
@@ -184,7 +184,7 @@ def matrix_diag_v2(diagonal, k: Static, num_rows: Static, num_cols: Static, padd
     return matrix_diag_v3(diagonal, k, num_rows, num_cols, padding_value, align="LEFT_LEFT")
 
 
-@lower("MatrixDiag", "BatchMatrixDiag")
+@lower("MatrixDiag")
 def matrix_diag(diagonal):
     """Square matrices with a main diagonal, and zeros elsewhere."""
     return matrix_diag_v2(diagonal, np.array(0), np.array(-1), np.array(-1), np.zeros((), diagonal.dtype))
@@ -219,7 +219,7 @@ def matrix_diag_part_v2(input, k: Static, padding_value):
     return matrix_diag_part_v3(input, k, padding_value, align="LEFT_LEFT")
 
 
-@lower("MatrixDiagPart", "BatchMatrixDiagPart")
+@lower("MatrixDiagPart")
 def matrix_diag_part(input):
     """The main diagonals."""
     return matrix_diag_part_v2(input, np.array(0), np.zeros((), input.dtype))
@@ -238,7 +238,7 @@ def matrix_set_diag_v2(input, diagonal, k: Static):
     return matrix_set_diag_v3(input, diagonal, k, align="LEFT_LEFT")
 
 
-@lower("MatrixSetDiag", "BatchMatrixSetDiag")
+@lower("MatrixSetDiag")
 def matrix_set_diag(input, diagonal):
     """The matrices with another main diagonal."""
     return matrix_set_diag_v2(input, diagonal, np.array(0))

@@ -158,6 +158,8 @@ def scatter_nd_non_aliasing_add(input, indices, updates):
 def _inplace(how):
     def inplace(x, i, v):
         """`x` with its rows `i` changed; here, unlike elsewhere, negative indices count from the end."""
+        if i.ndim > 1:
+            raise InvalidArgumentError(f"i must be a vector. {describe(i.shape)}")
         rows = np.reshape(i, (-1,)) if is_known(i) else jnp.reshape(i, (-1,))
         v = v if i.ndim else v[None]
         return scatter_rows(x, rows % x.shape[0], v, how)

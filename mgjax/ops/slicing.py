@@ -229,49 +229,25 @@ def _reversed(x, pick):
 @lower("StridedSliceGrad")
 def strided_slice_grad(shape: Static, begin, end, strides: Static, dy, **masks):
     """Zeros of `shape` with dy where `strided_slice` takes its elements: its pullback."""
-    return _put(jnp.zeros([int(n) for n in shape], dy.dtype), begin, end, strides, dy, masks, is_zero=True)
-
-
-@lower("TensorStridedSliceUpdate")
-def tensor_strided_slice_update(input, begin, end, strides: Static, value, **masks):
-    """The input with `value` where `strided_slice` takes its elements."""
-    return _put(jnp.asarray(input), begin, end, strides, value, masks)
-
-
-@lower("StridedSliceAssign", updates=("ref",))
-def strided_slice_assign(ref, begin, end, strides: Static, value, **masks):
-    return tensor_strided_slice_update(ref, begin, end, strides, value, **masks)
-
-
-@lower("ResourceStridedSliceAssign", updates=("ref",))
-def resource_strided_slice_assign(ref, begin, end, strides: Static, value, **masks):
-    return tensor_strided_slice_update(ref, begin, end, strides, value, **masks)
-
-
-def _put(x, begin, end, strides, value, masks, is_zero=False):
-    """x with `value` at the elements of a strided slice; `is_zero` says that x is zero elsewhere too."""
-    pick = _pick(x.shape, begin, end, strides, **masks)
+    sizes = [int(n) for n in shape]
+    pick = _pick(sizes, begin, end, strides, **masks)
+    if dy.shape != pick.shape:
+        raise InvalidArgumentError(f"shape of dy was {describe(dy.shape)} instead of {describe(pick.shape)}")
+    zero = np.zeros((), dy.dtype)
     if 0 in pick.counts:
-        return x
-    value = jnp.broadcast_to(value, pick.shape) if np.shape(value) != pick.shape else value
-    value = _reversed(jnp.asarray(value).reshape(pick.counts), pick)
+        return jnp.broadcast_to(zero, sizes)
+    widths = []
+    for axis, size in zip(pick.axes, sizes, strict=True):
+        if isinstance(axis.first, int):
+            low, step = pick.lowest(axis), abs(axis.stride)
+            widths.append((low, size - low - (axis.count - 1) * step - 1, step - 1))
+        else:
+            widths.append((0, 0, 0))
+    spread = lax.pad(_reversed(jnp.asarray(dy).reshape(pick.counts), pick), zero, widths)
     if pick.is_static:
-        widths = []
-        for axis, size in zip(pick.axes, x.shape, strict=True):
-            low = pick.lowest(axis)
-            widths.append((low, size - low - (axis.count - 1) * abs(axis.stride) - 1, abs(axis.stride) - 1))
-        spread = lax.pad(value, np.zeros((), value.dtype), widths)
-        if is_zero:
-            return spread
-        if all(abs(axis.stride) == 1 for axis in pick.axes):
-            return lax.dynamic_update_slice(x, value, _starts(pick.lowest(axis) for axis in pick.axes))
-        is_taken = lax.pad(np.ones(value.shape, bool), np.zeros((), bool), widths)
-        return jnp.where(is_taken, spread, x)
-    # With a position that is not known, the static axes must be whole runs.
-    if any(abs(axis.stride) != 1 for axis in pick.axes):
-        raise UnsupportedError("StridedSliceGrad: a stride other than 1 beside a position that is computed from data")
-    starts = _starts(pick.lowest(a) if isinstance(a.first, int) else a.first for a in pick.axes)
-    return lax.dynamic_update_slice(x, value, starts)
+        return spread
+    starts = _starts(0 if isinstance(axis.first, int) else axis.first for axis in pick.axes)
+    return lax.dynamic_update_slice(jnp.broadcast_to(zero, sizes), spread, starts)
 
 
 def _starts(positions):

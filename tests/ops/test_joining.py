@@ -63,13 +63,6 @@ def test_roll_adds_up_shifts_of_an_axis():
     check("Roll", {"input": X, "shift": 7, "axis": 1})
 
 
-def test_in_place_ops():
-    rows = random_array("float32", (2, 3, 4), seed=5)
-    check("InplaceUpdate", {"x": X, "i": np.int32([1, 0]), "v": rows})
-    check("InplaceAdd", {"x": X, "i": np.int32([1, 0]), "v": rows})
-    check("InplaceSub", {"x": X, "i": np.int32([1, 0]), "v": rows})
-
-
 @pytest.mark.parametrize(
     "op, operands, attrs, message",
     [

@@ -84,10 +84,6 @@ def test_strided_slice_is_numpys_indexing(entries):
         spread[index] = wanted
         found = gradient(np.array(X.shape), begin, end, strides, jnp.asarray(wanted), **masks)
         assert_array_equal(found, spread, strict=True)
-        changed = X.copy()
-        changed[index] = 9
-        found = update(jnp.asarray(X), begin, end, strides, jnp.full(wanted.shape, np.float32(9)), **masks)
-        assert_array_equal(found, changed, strict=True)
 
 
 def test_strided_slice_equals_tensorflow():
@@ -122,19 +118,15 @@ def test_one_element_may_be_picked_at_a_computed_place(i):
     assert gradient.sum() == 15
 
 
-def test_gradient_and_update_at_a_computed_place():
-    dy = random_array("float32", (3, 5))
-    begin = jnp.int32([2])
+def test_gradient_at_a_computed_place():
+    dy = random_array("float32", (2, 5))
+    begin = jnp.int32([2, 0])
     with jax.enable_x64(True):
-        found = REGISTRY["StridedSliceGrad"].function(
-            np.array(X.shape), begin, begin + 1, np.array([1]), dy, shrink_axis_mask=1
-        )
-        assert_array_equal(found[2], dy)
-        changed = REGISTRY["TensorStridedSliceUpdate"].function(
-            X, begin, begin + 1, np.array([1]), dy, shrink_axis_mask=1
-        )
-    assert_array_equal(changed[2], dy)
-    assert_array_equal(changed[1], X[1])
+        masks = {"shrink_axis_mask": 1, "begin_mask": 2, "end_mask": 2}
+        found = REGISTRY["StridedSliceGrad"].function(np.array(X.shape), begin, begin, np.array([1, 2]), dy, **masks)
+    wanted = np.zeros_like(X)
+    wanted[2, ::2] = dy
+    assert_array_equal(found, wanted, strict=True)
 
 
 def test_bounds_computed_from_data_are_not_supported():
@@ -154,13 +146,6 @@ def test_bounds_computed_from_data_are_not_supported():
 def test_strided_slice_refuses_what_tensorflow_does(begin, strides, masks, message):
     with pytest.raises(InvalidArgumentError, match=message):
         REGISTRY["StridedSlice"].function(X, np.array(begin), np.array(begin), np.array(strides), **masks)
-
-
-def test_strided_slice_assign_changes_the_variable():
-    value = random_array("float32", (2, 5))
-    inputs = {"begin": [1, 0], "end": [3, 1], "strides": [1, 1], "value": value}
-    for op in ("StridedSliceAssign", "ResourceStridedSliceAssign"):
-        check(op, {"ref": X, **inputs}, {"shrink_axis_mask": 2}, statics=["begin", "end"])
 
 
 @pytest.mark.parametrize("dtype", ["float32", "int32", "bool", "complex64"])
