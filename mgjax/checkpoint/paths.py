@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import os
 import re
 
 from mgjax.checkpoint import state
 from mgjax.checkpoint.files import Source
+from mgjax.checkpoint.replace import PREVIOUS
 from mgjax.checkpoint.table import is_table
 from mgjax.errors import MissingFileError, ReadError
 
@@ -82,6 +84,19 @@ def latest_checkpoint(folder: str | os.PathLike[str], latest_filename: str | Non
 def exists(prefix: str) -> bool:
     """Whether a checkpoint goes by exactly this prefix (or V1 pattern)."""
     return os.path.isfile(f"{prefix}.index") or bool(paths_of_v1(prefix))
+
+
+def remove(prefix: str | os.PathLike[str]) -> None:
+    """Removes a checkpoint's files, the index first: what a crash leaves of it cannot be taken for a checkpoint.
+
+    The graph beside it (`.meta`) stays. That there is no such checkpoint is no error.
+    """
+    prefix = os.fspath(prefix)
+    data_files = glob.glob(f"{glob.escape(prefix)}.data-?????-of-?????")
+    for path in (*paths_of_v1(prefix), f"{prefix}.index", *data_files):
+        for name in (path, path + PREVIOUS):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(name)
 
 
 def paths_of_v1(prefix: str) -> list[str]:

@@ -25,7 +25,7 @@ from collections.abc import Sequence
 from typing import BinaryIO
 
 PREVIOUS = ".previous"
-_BUFFER_SIZE = 1 << 20  # bytes; larger pieces go straight to the file
+_BUFFER_SIZE = 1 << 17  # bytes; larger pieces go straight to the file
 
 
 def previous_suffix(prefix: str) -> str:

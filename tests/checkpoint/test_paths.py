@@ -117,6 +117,24 @@ def test_a_folder_without_a_checkpoint_says_what_it_holds(tmp_path):
         checkpoint.find(tmp_path)
 
 
+def test_a_removed_checkpoint_leaves_its_neighbours(folder):
+    checkpoint.write("model-9-a", {"w": np.zeros(1)})
+    checkpoint.remove("model-9")
+    checkpoint.remove("model-9")
+    left = ["model-10", "model-9-a"]
+    assert sorted(os.listdir()) == sorted(
+        [f"{name}{suffix}" for name in left for suffix in (".index", ".data-00000-of-00001")]
+        + ["model-10.meta", "model-9.meta"]
+    )
+
+
+def test_a_removed_v1_checkpoint_is_gone(tmp_path):
+    for file in DATA.glob("v1*"):
+        shutil.copy(file, tmp_path)
+    checkpoint.remove(tmp_path / "v1-sharded")
+    assert sorted(os.listdir(tmp_path)) == ["v1", "v1-partitioned"]
+
+
 def test_names_with_glob_characters_are_taken_literally(tmp_path):
     checkpoint.write(tmp_path / "m[1]*", {"w": np.zeros(1)})
     assert checkpoint.find(tmp_path / "m[1]*") == str(tmp_path / "m[1]*")
