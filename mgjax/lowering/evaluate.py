@@ -181,7 +181,7 @@ class Evaluator:
         stack = [value]
         while stack:
             value_ = stack.pop()
-            if is_known(environment.get(value_, value_)) and value_ in environment:
+            if value_ in environment and is_known(environment[value_]):
                 continue
             producer = value_.producer
             if producer is None or producer.regions or not self._is_pure(producer):
@@ -193,7 +193,7 @@ class Evaluator:
             operand: environment[operand]
             for producer in needed
             for operand in producer.operands
-            if is_known(environment[operand])
+            if operand in environment and is_known(environment[operand])
         }
         with jax.ensure_compile_time_eval():
             for producer in _in_order(needed):

@@ -108,6 +108,10 @@ class VariableUses:
         names = (self.variable(value) for i, value in enumerate(operation.operands) if i not in overwrites)
         return {name: None for name in names if name is not None}
 
+    def overwrites(self, operation: Operation) -> bool:
+        """Whether the operation itself sets a variable, whatever it held."""
+        return bool(self._traits.effects(operation).overwrites)
+
     def written(self, operation: Operation) -> dict[str, None]:
         """The variables that the operation itself changes."""
         names = (self.variable(operation.operands[i]) for i in self._traits.effects(operation).writes)

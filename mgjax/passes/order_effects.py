@@ -61,7 +61,8 @@ class _Ordering:
                     self.readers[name][operation] = None
                     self.reads[operation].append(name)
         for writer in self.writes:
-            self._let_follow(writer, self._sharers_of_the_read(writer, uses))
+            if uses.overwrites(writer):
+                self._let_follow(writer, self._sharers_of_the_read(writer, uses))
 
     def _let_follow(self, writer: Operation, readers: Iterable[Operation]) -> None:
         for reader in readers:
@@ -81,6 +82,9 @@ class _Ordering:
             return []
         consumers = {operation: None for operation, _ in shared[0].uses if operation in self.place}
         if any(self.place[operation] > self.place[step] for operation in consumers):
+            return []
+        read = shared[0].producer
+        if read is None or read.control or any(v.producer is not None and v.producer.control for v in read.operands):
             return []
         return [operation for operation in consumers if operation is not step and operation not in self.writes]
 
