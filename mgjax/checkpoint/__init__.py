@@ -8,7 +8,7 @@ mgjax.checkpoint.write("model-1001", {"dense/kernel": kernel + 1})
 """
 
 from mgjax.checkpoint.checksum import crc32c, mask, masked_crc32c, unmask
-from mgjax.checkpoint.paths import exists, find, latest_checkpoint, remove, remove
+from mgjax.checkpoint.paths import exists, find, latest_checkpoint, remove
 from mgjax.checkpoint.reader import Checkpoint
 from mgjax.checkpoint.reader import open_checkpoint as open
 from mgjax.checkpoint.replace import write_file
@@ -29,7 +29,6 @@ __all__ = [
     "open",
     "parse_shape_and_slice",
     "read_state",
-    "remove",
     "remove",
     "unmask",
     "write",

@@ -177,14 +177,3 @@ def _kind(path: str) -> str:
     if name.endswith((".pb", ".pbtxt")):
         return "a graph (whose values, if it is frozen, are in it)"
     return next((kind for magic, kind in _KINDS if start.startswith(magic)), f"a file that begins with {start!r}")
-
-
-def remove(prefix: str) -> None:
-    """Deletes the files of a checkpoint: index first, so that what is left is none; those of V1 too. None is no error."""
-    folder, base = os.path.split(prefix)
-    data = re.compile(re.escape(base) + r"(\.data)?-\d{5}-of-\d{5}")
-    names = [f"{base}.index", base, *filter(data.fullmatch, os.listdir(folder or "."))]
-    for name in names:
-        path = os.path.join(folder, name)
-        if os.path.isfile(path):
-            os.remove(path)
