@@ -18,20 +18,27 @@ def convolve(x, filter, *, strides, padding, data_format, dilations, explicit_pa
     axes = windows.spatial_axes(data_format)
     channel = windows.channel_axis(data_format)
     dilations = dilations or (1,) * x.ndim
+    if groups is None:
+        groups = x.shape[channel] // filter.shape[-2]
     if strides[0] != 1 or strides[channel] != 1 or dilations[0] != 1 or dilations[channel] != 1:
         raise UnsupportedError(
             f"strides {tuple(strides)} and dilations {tuple(dilations)} of batch and channel must be 1 in {data_format}"
         )
     reach = [(filter.shape[i] - 1) * dilations[axis] + 1 for i, axis in enumerate(axes)]
-    paddings = [n for axis in axes for n in explicit_paddings[2 * axis : 2 * axis + 2]]
+    steps = [strides[axis] for axis in axes]
+    explicit = [n for axis in axes for n in explicit_paddings[2 * axis : 2 * axis + 2]]
+    paddings = windows.pairs(padding, [x.shape[i] for i in axes], reach, steps, explicit)
+    if set(filter.shape[:-2]) == {1} and groups == 1 and channel == x.ndim - 1 and not np.any(paddings):
+        # A matrix product, whose gradients are some ten times faster on CPUs than those of the convolution.
+        return lax.slice(x, (0,) * x.ndim, x.shape, strides) @ filter.reshape(filter.shape[-2:])
     return lax.conv_general_dilated(
         x,
         filter,
-        window_strides=[strides[axis] for axis in axes],
-        padding=windows.pairs(padding, [x.shape[i] for i in axes], reach, [strides[i] for i in axes], paddings),
+        window_strides=steps,
+        padding=paddings,
         rhs_dilation=[dilations[axis] for axis in axes],
         dimension_numbers=(data_format, "DHWIO"[-len(axes) - 2 :], data_format),
-        feature_group_count=groups or x.shape[channel] // filter.shape[-2],
+        feature_group_count=groups,
     )
 
 
@@ -121,16 +128,46 @@ def depthwise_conv_2d(input, filter, *, strides, padding, data_format="NHWC", di
     Output channel c * multiplier + m is the image's channel c under filter m.
     """
     height, width, channels, multiplier = filter.shape
-    return convolve(
-        input,
-        filter.reshape(height, width, 1, channels * multiplier),
-        strides=strides,
-        padding=padding,
-        data_format=data_format,
-        dilations=dilations,
-        explicit_paddings=explicit_paddings,
-        groups=channels,
-    )
+    attrs = {
+        "strides": strides,
+        "padding": padding,
+        "data_format": data_format,
+        "dilations": dilations or (1, 1, 1, 1),
+        "explicit_paddings": explicit_paddings,
+    }
+
+    def by_groups(x, filter):
+        return convolve(x, filter.reshape(height, width, 1, channels * multiplier), groups=channels, **attrs)
+
+    if height * width > _MOST_TAPS:
+        return by_groups(input, filter)
+    # XLA's grouped convolutions on CPUs are some twenty times slower than the sum, their gradients a hundred times.
+    return lax.platform_dependent(input, filter, cpu=lambda x, f: _sum_of_taps(x, f, **attrs), default=by_groups)
+
+
+_MOST_TAPS = 50
+
+
+def _sum_of_taps(x, filter, *, strides, padding, data_format, dilations, explicit_paddings):
+    """Depthwise convolution as a sum, over the filter's positions, of shifted images times one row of weights."""
+    axes, channel = windows.spatial_axes(data_format), windows.channel_axis(data_format)
+    sizes, steps, rates = ([values[axis] for axis in axes] for values in (x.shape, strides, dilations))
+    reach = [(filter.shape[i] - 1) * rates[i] + 1 for i in range(2)]
+    explicit = [n for axis in axes for n in explicit_paddings[2 * axis : 2 * axis + 2]]
+    edges = np.zeros([4, 2], int)
+    edges[list(axes)] = windows.pairs(padding, sizes, reach, steps, explicit)
+    frame = jnp.repeat(jnp.pad(x, edges), filter.shape[3], channel)
+    # Sums of halves are kept in float32, as a convolution keeps them.
+    kind = np.float32 if x.dtype.itemsize < 4 else x.dtype
+    starts, counts = np.zeros(4, int), np.array(frame.shape)
+    counts[list(axes)] = (counts[list(axes)] - reach) // steps + 1
+    total = jnp.zeros(counts, kind)
+    for place in np.ndindex(*filter.shape[:2]):
+        starts[list(axes)] = np.multiply(place, rates)
+        image = lax.slice(frame, starts, starts + (counts - 1) * strides + 1, strides)
+        weights = lax.expand_dims(filter[place].ravel(), [axis for axis in range(4) if axis != channel])
+        total = total + image.astype(kind) * weights.astype(kind)
+    return total.astype(x.dtype)
 
 
 @lower("DepthwiseConv2dNativeBackpropInput")

@@ -17,21 +17,98 @@ def _paddings(x, ksize, strides, padding, explicit_paddings=()):
     return windows.pairs(padding, x.shape, ksize, strides, explicit_paddings)
 
 
-def _window_max(x, ksize, strides, paddings):
-    return lax.reduce_window(x, np.asarray(_minimum(x.dtype)), lax.max, tuple(ksize), tuple(strides), paddings)
+def _lowest(dtype):
+    """The lowest finite number."""
+    dtype = np.dtype(dtype)
+    return (jnp.finfo(dtype) if jnp.issubdtype(dtype, np.floating) else jnp.iinfo(dtype)).min
 
 
 def _minimum(dtype):
-    """What `lax.max` begins with: -inf, or the lowest integer."""
+    """Below every other number: -inf, or the lowest integer."""
     dtype = np.dtype(dtype)
-    return dtype.type(-np.inf if jnp.issubdtype(dtype, np.floating) else jnp.iinfo(dtype).min)
+    return dtype.type(-np.inf if jnp.issubdtype(dtype, np.floating) else _lowest(dtype))
 
 
-def _without_nan(x, floor):
-    """`x` with NaN, and whatever is below `floor`, at `floor`: no window's maximum unless there is nothing else."""
-    if not jnp.issubdtype(x.dtype, np.floating):
-        return x
-    return jnp.where(x > floor, x, x.dtype.type(floor))
+def _window_max(x, floor, ksize, strides, paddings):
+    """Maximum over each window, NaN left out; `floor` where nothing is above it."""
+
+    def larger(a, b):
+        return lax.select((b > a) | (a != a), b, a)
+
+    begin = np.asarray(floor, x.dtype)
+    return lax.reduce_window(x, begin, larger, tuple(ksize), tuple(strides), paddings)
+
+
+def _max_pool(x, floor, ksize, strides, paddings, tangent_at_maxima):
+    """`_window_max`, whose derivative is `tangent_at_maxima(x, maxima, tangent, ksize, strides, paddings)`."""
+
+    @jax.custom_jvp
+    def pool(x):
+        return _window_max(x, floor, ksize, strides, paddings)
+
+    @pool.defjvp
+    def pool_jvp(primals, tangents):
+        maxima = pool(*primals)
+        return maxima, tangent_at_maxima(*primals, maxima, *tangents, ksize, strides, paddings)
+
+    return pool(jnp.asarray(x))
+
+
+# Windows of more elements are not unrolled.
+_MOST_TAPS = 64
+
+
+def _taps(x, padding_value, shape, ksize, strides, paddings):
+    """For each position within a window, the elements that the windows have there, in the windows' `shape`."""
+    frame = lax.pad(x, padding_value, [(before, after, 0) for before, after in paddings])
+    for offset in np.ndindex(*ksize):
+        ends = [o + (n - 1) * s + 1 for o, n, s in zip(offset, shape, strides, strict=True)]
+        yield lax.slice(frame, offset, ends, strides)
+
+
+def _take_first(x, maxima, tangent, ksize, strides, paddings):
+    """What `tangent` has where each window of `x` has its first maximum, in row-major order."""
+    if np.prod(ksize) > _MOST_TAPS:
+        return jnp.ravel(tangent)[_first_maximum(x, ksize, strides, paddings)]
+    x = lax.stop_gradient(x)
+    # Faster than XLA's select-and-scatter: fifty times on CPUs.
+    place = jnp.zeros(maxima.shape, np.uint8)
+    best = jnp.full(maxima.shape, _minimum(x.dtype))
+    for index, value in enumerate(_taps(x, _minimum(x.dtype), maxima.shape, ksize, strides, paddings)):
+        place = jnp.where(value > best, np.uint8(index), place)
+        best = jnp.where(value > best, value, best)
+    total = jnp.zeros(maxima.shape, tangent.dtype)
+    zero = np.zeros((), tangent.dtype)
+    for index, value in enumerate(_taps(tangent, zero, maxima.shape, ksize, strides, paddings)):
+        total = jnp.where(place == index, value, total)
+    return total
+
+
+def _sum_all(x, maxima, tangent, ksize, strides, paddings):
+    """The sum of `tangent` over the elements of each window of `x` within 1e-5 of its maximum; for float16, equal to it."""
+    tolerance = 0 if x.dtype == np.float16 else 1e-5
+    elements = _taps(jnp.asarray(x), _minimum(x.dtype), maxima.shape, ksize, strides, paddings)
+    tangents = _taps(tangent, np.zeros((), tangent.dtype), maxima.shape, ksize, strides, paddings)
+    total = jnp.zeros(maxima.shape, tangent.dtype)
+    for element, value in zip(elements, tangents, strict=True):
+        total = total + jnp.where(jnp.abs(element - maxima) <= tolerance, value, 0)
+    return total
+
+
+def _first_maximum(x, ksize, strides, paddings):
+    """The flat position in `x` of the first element of each window that has its maximum."""
+    x = lax.stop_gradient(jnp.asarray(x))
+    if jnp.issubdtype(x.dtype, np.floating):
+        x = jnp.where(jnp.isnan(x), _minimum(x.dtype), x)
+    index = np.int64 if x.size > np.iinfo(np.int32).max else np.int32
+    positions = lax.iota(index, x.size).reshape(x.shape)
+
+    def larger(a, b):
+        first = (a[0] > b[0]) | ((a[0] == b[0]) & (a[1] < b[1]))
+        return jnp.where(first, a[0], b[0]), jnp.where(first, a[1], b[1])
+
+    begin = np.asarray(_minimum(x.dtype)), np.asarray(np.iinfo(index).max, index)
+    return lax.reduce_window((x, positions), begin, larger, tuple(ksize), tuple(strides), paddings)[1]
 
 
 def _check_format(data_format):
@@ -44,9 +121,8 @@ def max_pool(input, *, ksize, strides, padding, data_format="NHWC", explicit_pad
     """Maximum over each window, padding and NaN left out; of equal elements the first gets the gradient."""
     _check_format(data_format)
     # A window without a number gives the lowest finite one (maxpooling_op.cc begins with it).
-    floor = jnp.finfo(input.dtype).min if jnp.issubdtype(input.dtype, np.floating) else 0
     paddings = _paddings(input, ksize, strides, padding, explicit_paddings)
-    return _window_max(_without_nan(input, floor), ksize, strides, paddings)
+    return _max_pool(input, _lowest(input.dtype), ksize, strides, paddings, _take_first)
 
 
 @lower("MaxPoolV2")
@@ -63,9 +139,15 @@ def _ints(sizes):
 def max_pool_grad(orig_input, orig_output, grad, *, ksize, strides, padding, data_format="NHWC", explicit_paddings=()):
     """Pullback of `max_pool`."""
     _check_format(data_format)
-    x = _without_nan(jnp.asarray(orig_input), -np.inf)
-    paddings = _paddings(x, ksize, strides, padding, explicit_paddings)
-    return jax.vjp(lambda x: _window_max(x, ksize, strides, paddings), x)[1](jnp.asarray(grad))[0]
+    paddings = _paddings(orig_input, ksize, strides, padding, explicit_paddings)
+    return _pull_back(_take_first, jnp.asarray(orig_input), orig_output, grad, ksize, strides, paddings)
+
+
+def _pull_back(tangent_at_maxima, x, maxima, grad, ksize, strides, paddings):
+    def forward(tangent):
+        return tangent_at_maxima(x, maxima, tangent, ksize, strides, paddings)
+
+    return jax.linear_transpose(forward, jax.ShapeDtypeStruct(x.shape, grad.dtype))(jnp.asarray(grad))[0]
 
 
 @lower("MaxPoolGradV2")
@@ -86,8 +168,8 @@ def max_pool_grad_v2(orig_input, orig_output, grad, ksize: Static, strides: Stat
 def max_pool_grad_grad(orig_input, orig_output, grad, *, ksize, strides, padding, data_format="NHWC"):
     """Takes from `grad`, shaped as the input, the element where each window has its first maximum."""
     _check_format(data_format)
-    _, place = _first_maximum(orig_input, ksize, strides, _paddings(orig_input, ksize, strides, padding, ()))
-    return jnp.ravel(grad)[place]
+    paddings = _paddings(orig_input, ksize, strides, padding)
+    return _take_first(jnp.asarray(orig_input), orig_output, jnp.asarray(grad), ksize, strides, paddings)
 
 
 @lower("MaxPoolGradGradV2")
@@ -106,20 +188,6 @@ def max_pool_grad_grad_v2(
     )
 
 
-def _first_maximum(x, ksize, strides, paddings):
-    """Each window's maximum, and the flat position in `x` of the first element that has it."""
-    x = _without_nan(lax.stop_gradient(jnp.asarray(x)), -np.inf)
-    index = jnp.int64 if x.size > np.iinfo(np.int32).max else jnp.int32
-    positions = lax.iota(index, x.size).reshape(x.shape)
-
-    def larger(a, b):
-        first = (a[0] > b[0]) | ((a[0] == b[0]) & (a[1] < b[1]))
-        return jnp.where(first, a[0], b[0]), jnp.where(first, a[1], b[1])
-
-    begin = np.asarray(_minimum(x.dtype)), np.asarray(jnp.iinfo(index).max, index)
-    return lax.reduce_window((x, positions), begin, larger, tuple(ksize), tuple(strides), paddings)
-
-
 @lower("MaxPoolWithArgmax")
 def max_pool_with_argmax(input, *, ksize, strides, padding, include_batch_in_index=False, Targmax=None):
     """The maximum of each window, and the flat position (row * width + column) * channels + channel of the first such.
@@ -127,8 +195,8 @@ def max_pool_with_argmax(input, *, ksize, strides, padding, include_batch_in_ind
     Positions count within an image, or from the first image if `include_batch_in_index`.
     """
     paddings = _paddings(input, ksize, strides, padding)
-    output = _window_max(_without_nan(input, -np.inf), ksize, strides, paddings)
-    _, place = _first_maximum(input, ksize, strides, paddings)
+    output = _max_pool(input, _minimum(input.dtype), ksize, strides, paddings, _take_first)
+    place = _first_maximum(input, ksize, strides, paddings)
     if not include_batch_in_index:
         place = place % max(input.size // max(input.shape[0], 1), 1)
     return output, place.astype(Targmax.numpy if Targmax else np.int64)
@@ -195,39 +263,13 @@ def max_pool_3d(input, *, ksize, strides, padding, data_format="NDHWC"):
     _check_format(data_format)
     paddings = _paddings(input, ksize, strides, padding)
 
-    @jax.custom_jvp
-    def pool(x):
-        return _window_max(_without_nan(x, -np.inf), ksize, strides, paddings)
-
-    @pool.defjvp
-    def pool_jvp(primals, tangents):
-        output = pool(*primals)
-        return output, _sum_at_maxima(*primals, output, *tangents, ksize, strides, paddings)
-
-    return pool(input)
+    return _max_pool(input, _minimum(input.dtype), ksize, strides, paddings, _sum_all)
 
 
 @lower("MaxPool3DGrad")
 def max_pool_3d_grad(orig_input, orig_output, grad, *, ksize, strides, padding, data_format="NDHWC"):
-    """The gradient goes to every element of a window within 1e-5 of its maximum (pooling_ops_3d.cc); for float16, equal to it."""
+    """The gradient goes to every element of a window that counts as its maximum, in full (pooling_ops_3d.cc)."""
     _check_format(data_format)
     paddings = _paddings(orig_input, ksize, strides, padding)
 
-    def forward(tangent):
-        return _sum_at_maxima(orig_input, orig_output, tangent, ksize, strides, paddings)
-
-    return jax.linear_transpose(forward, jax.ShapeDtypeStruct(orig_input.shape, grad.dtype))(grad)[0]
-
-
-def _sum_at_maxima(x, maxima, tangent, ksize, strides, paddings):
-    """The sum of `tangent` over the elements of each window of `x` that count as its maximum."""
-    tolerance = 0 if x.dtype == np.float16 else 1e-5
-    edges = [(before, after, 0) for before, after in paddings]
-    x = lax.pad(jnp.asarray(x), _minimum(x.dtype), edges)
-    tangent = lax.pad(tangent, np.zeros((), tangent.dtype), edges)
-    total = jnp.zeros(maxima.shape, tangent.dtype)
-    for offset in np.ndindex(*ksize):
-        ends = [o + (n - 1) * s + 1 for o, n, s in zip(offset, maxima.shape, strides, strict=True)]
-        here = jnp.abs(lax.slice(x, offset, ends, strides) - maxima) <= tolerance
-        total = total + jnp.where(here, lax.slice(tangent, offset, ends, strides), 0)
-    return total
+    return _pull_back(_sum_all, jnp.asarray(orig_input), orig_output, grad, ksize, strides, paddings)

@@ -151,3 +151,26 @@ def test_dilation_and_its_gradients_equal_tensorflow(padding, stride, rate):
     operands = {"input": x, "filter": f, "out_backprop": random_array("float32", y.shape)}
     check("Dilation2DBackpropInput", operands, attrs, atol=1e-5)
     check("Dilation2DBackpropFilter", operands, attrs, atol=1e-5)
+
+
+@pytest.mark.parametrize("padding, stride, dilation", [("SAME", 2, 1), ("VALID", 1, 2)])
+def test_depthwise_convolution_is_that_of_each_channel(padding, stride, dilation):
+    x, f = random_array("float32", [2, 6, 7, 3]), random_array("float32", [3, 2, 3, 2])
+    attrs = {"strides": four(stride), "padding": padding, "dilations": four(dilation)}
+    y = REGISTRY["DepthwiseConv2dNative"].function(x, f, **attrs)
+    alone = [REGISTRY["Conv2D"].function(x[..., c : c + 1], f[:, :, c : c + 1], **attrs) for c in range(3)]
+    assert_allclose(y, jnp.concatenate(alone, -1), **LOOSE)
+    attrs = {"padding": padding, "data_format": "NCHW", "strides": (1, 1, stride, stride)}
+    attrs["dilations"] = (1, 1, dilation, dilation)
+    assert_allclose(REGISTRY["DepthwiseConv2dNative"].function(nchw(x), f, **attrs), nchw(y), **LOOSE)
+
+
+def test_one_by_one_convolution_is_a_matrix_product():
+    x, f = random_array("float32", [2, 5, 6, 3]), random_array("float32", [1, 1, 3, 4])
+    for stride in (1, 2):
+        attrs = {"strides": four(stride), "padding": "SAME"}
+        [y] = check("Conv2D", {"input": x, "filter": f}, attrs, **LOOSE)
+        sizes = {"input_sizes": np.array(x.shape, np.int32), "filter": f}
+        check("Conv2DBackpropInput", sizes | {"out_backprop": y}, attrs, **LOOSE)
+        given = {"input": x, "filter_sizes": np.array(f.shape, np.int32), "out_backprop": y}
+        check("Conv2DBackpropFilter", given, attrs, rtol=1e-5, atol=1e-4)

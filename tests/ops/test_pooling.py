@@ -126,3 +126,23 @@ def test_pooling_of_nchw_is_that_of_nhwc_transposed(op, name):
     y = REGISTRY[op].function(x, ksize=(1, 3, 2, 1), strides=(1, 2, 1, 1), padding="SAME")
     attrs = {"ksize": (1, 1, 3, 2), "strides": (1, 1, 2, 1), "padding": "SAME", "data_format": "NCHW"}
     assert_allclose(REGISTRY[op].function(x.transpose(0, 3, 1, 2), **attrs), y.transpose(0, 3, 1, 2), rtol=1e-6)
+
+
+def test_a_window_of_many_elements_is_derived_like_a_small_one():
+    # As in sentence classifiers: over all 90 steps.
+    x = tied([2, 90, 1, 3])
+    attrs = {"ksize": (1, 90, 1, 1), "strides": (1, 1, 1, 1), "padding": "VALID"}
+    [y] = check("MaxPool", {"input": x}, attrs)
+    check("MaxPoolGrad", {"orig_input": x, "orig_output": y, "grad": random_array("float32", y.shape)}, attrs)
+
+
+def test_pooling_is_batched_and_derived_twice():
+    x = jnp.asarray(random_array("float32", [2, 3, 4, 4, 1]))
+
+    def loss(x):
+        y = REGISTRY["MaxPool"].function(x, ksize=(1, 2, 2, 1), strides=(1, 2, 2, 1), padding="SAME")
+        return jnp.sum(y**3)
+
+    hessian = jax.vmap(lambda x: jax.jvp(jax.grad(loss), (x,), (jnp.ones_like(x),))[1])(x)
+    expected = jnp.where(jax.vmap(jax.grad(loss))(x) != 0, 6 * x, 0)
+    assert_allclose(hessian, expected, rtol=1e-5)
