@@ -41,6 +41,14 @@ def cast(x, *, DstT, Truncate=False):
         return x.astype(target)
 
 
+@lower("ToBool")
+def to_bool(input):
+    """What a condition makes of it: a number is true unless 0, any other array unless it is empty."""
+    if len(input.shape):
+        return np.bool_(input.shape[0] != 0 and 0 not in input.shape)
+    return input != 0 if input.dtype != object else np.bool_(len(input[()]) > 0)
+
+
 def _float_to_integer(xp, x, target):
     if x.dtype.itemsize < 4:
         x = x.astype(np.float32)

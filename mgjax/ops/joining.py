@@ -142,7 +142,8 @@ def tile_grad(input, multiples: Static):
 @lower("Pad")
 def pad(input, paddings: Static):
     """Zeros around the array."""
-    return pad_v2(input, paddings, np.zeros((), input.dtype))
+    zero = np.array(b"", object) if input.dtype == object else np.zeros((), input.dtype)
+    return pad_v2(input, paddings, zero)
 
 
 @lower("PadV2")

@@ -29,6 +29,11 @@ def deep_copy(x):
     return x
 
 
+@lower("Copy", "CopyHost")
+def copy(input, *, tensor_name="", debug_ops_spec=()):
+    return input
+
+
 @lower("IdentityN")
 def identity_n(input):
     return input
@@ -207,6 +212,26 @@ def broadcast_gradient_args(s0: Static, s1: Static):
     rank = max(len(s0), len(s1))
     sizes = ([1] * (rank - len(s)) + list(s) for s in (s0, s1))
     return tuple(np.array([axis for axis in range(rank) if n[axis] == 1], s0.dtype) for n in sizes)
+
+
+# Axes named by letters
+
+
+@lower("DataFormatDimMap")
+def data_format_dim_map(x, *, src_format="NHWC", dst_format="NCHW"):
+    """Axis numbers of one format as those of another."""
+    places = np.array([dst_format.index(letter) for letter in src_format], x.dtype)
+    if is_known(x) and np.any((x < -len(places)) | (x >= len(places))):
+        raise InvalidArgumentError(f"The axes {x.tolist()} are not all in [{-len(places)}, {len(places)})")
+    return places[x] if is_known(x) else jnp.asarray(places)[x]
+
+
+@lower("DataFormatVecPermute")
+def data_format_vec_permute(x, *, src_format="NHWC", dst_format="NCHW"):
+    """A row for each axis of one format (of two rows: the spatial ones) in the order of another."""
+    if x.shape[0] == 2 < len(src_format):
+        src_format, dst_format = ("".join(c for c in f if c in "HW") for f in (src_format, dst_format))
+    return x[np.array([src_format.index(letter) for letter in dst_format])]
 
 
 # Arrays filled

@@ -414,6 +414,14 @@ def bucketize(input, *, boundaries):
     return array_module(input).searchsorted(edges, input.astype(edges.dtype), side="right").astype(np.int32)
 
 
+@lower("BucketizeWithInputBoundaries")
+def bucketize_with_input_boundaries(input, boundaries):
+    """`bucketize` with boundaries that are an operand."""
+    dtype = np.float64 if input.dtype == np.float64 else np.float32
+    xp = array_module(input, boundaries)
+    return xp.searchsorted(boundaries.astype(dtype), input.astype(dtype), side="right").astype(np.int32)
+
+
 @lower("UnravelIndex")
 def unravel_index(indices, dims: Static):
     """The coordinates, along a new first axis, of positions in an array of shape `dims`."""

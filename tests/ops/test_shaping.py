@@ -154,3 +154,10 @@ def test_lin_space(num):
 @pytest.mark.parametrize("shape", [[0, -1, 3], [-1, 0], [0, -1], [3, -1, 0]])
 def test_reshape_infers_a_size_beside_zero(shape):
     check("Reshape", {"tensor": np.zeros((0, 6), np.float32), "shape": shape})
+
+
+def test_axes_of_data_formats():
+    check("DataFormatDimMap", {"x": np.int32([[0, 1], [-1, 2]])}, {"src_format": "NHWC", "dst_format": "NCHW"})
+    check("DataFormatVecPermute", {"x": np.int32([7, 4, 9, 3])}, {"src_format": "NCHW", "dst_format": "NHWC"})
+    check("DataFormatVecPermute", {"x": np.int64([[7, 4], [9, 3], [4, 5], [5, 1]])})
+    check("DataFormatVecPermute", {"x": np.int32([7, 4])}, {"src_format": "NHWC", "dst_format": "NCHW"})
