@@ -142,7 +142,7 @@ class Evaluator:
             raise UnsupportedError(describe(operation, str(error))) from error
         except (TypeError, ValueError, IndexError, ZeroDivisionError, OverflowError) as error:
             raise InvalidArgumentError(describe(operation, str(error)), operation.name, operation.kind) from error
-        results = flatten(outputs)
+        results = [_rounded(array) for array in flatten(outputs)]
         if len(results) != len(operation.results):
             raise UnsupportedError(
                 describe(operation, f"its lowering gave {len(results)} results, not {len(operation.results)}")
@@ -217,6 +217,17 @@ def _in_order(operations: Mapping[Operation, None]) -> list[Operation]:
         else:
             stack.extend(p for p in before if p is not None)
     return list(ordered)
+
+
+def _rounded(array: Any) -> Any:
+    """The array as TensorFlow has it between two operations: a float16 is rounded.
+
+    XLA's CPU compiler computes fused float16 operations in float32 and rounds at the end, whatever is asked of it
+    (`xla_allow_excess_precision`, `lax.reduce_precision`); only a barrier keeps it from that. Other backends round.
+    """
+    if isinstance(array, jax.core.Tracer) and array.dtype == np.float16 and jax.default_backend() == "cpu":
+        return jax.lax.optimization_barrier(array)
+    return array
 
 
 def flatten(outputs: Any) -> list[Any]:
