@@ -11,10 +11,12 @@ from mgjax.host import (  # noqa: F401
     examples,
     hashing,
     parsing,
+    png,
     regex,
     sparse_cross,
     sparse_entries,
     strings,
+    summaries,
     suppression,
     unicode,
 )

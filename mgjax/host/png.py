@@ -1,0 +1,153 @@
+"""PNG files of 8 or 16 bits a sample: written without filters, read with all of them, not interlaced."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+
+import numpy as np
+
+from mgjax.errors import InvalidArgumentError, UnsupportedError
+from mgjax.host.strings import as_bytes
+from mgjax.ops.registry import lower
+
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+#: PNG's colour types and their samples a pixel: grey, RGB, palette, grey with alpha, RGB with alpha.
+_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+_COLOR_TYPE = {1: 0, 2: 4, 3: 2, 4: 6}
+
+
+@lower("EncodePng", host=True)
+def encode_png_op(image, *, compression=-1):
+    """The PNG file of each image, [..., height, width, channel] of uint8 or uint16."""
+    if image.ndim < 3 or image.shape[-1] not in _COLOR_TYPE:
+        raise InvalidArgumentError(f"image must have 1, 2, 3, or 4 channels, its shape is {list(image.shape)}")
+    flat = image.reshape(-1, *image.shape[-3:])
+    files = np.empty(len(flat), object)
+    files[:] = [encode_png(one, compression) for one in flat]
+    return files.reshape(image.shape[:-3])
+
+
+def encode_png(image: np.ndarray, compression: int = -1) -> bytes:
+    """A PNG file of [height, width, channel], uint8 or uint16."""
+    height, width, channels = image.shape
+    depth = 8 * image.dtype.itemsize
+    rows = image.astype(f">u{image.dtype.itemsize}").tobytes()
+    stride = width * channels * image.dtype.itemsize
+    # Each row begins with its filter, here none.
+    lines = b"".join(b"\0" + rows[i * stride : (i + 1) * stride] for i in range(height))
+    header = struct.pack(">IIBBBBB", width, height, depth, _COLOR_TYPE[channels], 0, 0, 0)
+    return (
+        _SIGNATURE + _chunk(b"IHDR", header) + _chunk(b"IDAT", zlib.compress(lines, compression)) + _chunk(b"IEND", b"")
+    )
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+@lower("DecodePng", host=True)
+def decode_png_op(contents, *, channels=0, dtype):
+    """The image in a PNG file, [height, width, channel]; `channels` 0 are those of the file."""
+    pixels = decode_png(as_bytes(contents[()]))
+    pixels = _with_channels(pixels, channels)
+    if pixels.dtype == dtype.numpy:
+        return pixels
+    if dtype.numpy == np.uint8:
+        return (pixels >> 8).astype(np.uint8)
+    return pixels.astype(np.uint16) * np.uint16(257)
+
+
+def _with_channels(pixels: np.ndarray, channels: int) -> np.ndarray:
+    given = pixels.shape[-1]
+    if channels in (0, given):
+        return pixels
+    opaque = np.full((*pixels.shape[:2], 1), np.iinfo(pixels.dtype).max, pixels.dtype)
+    color = pixels[..., : 3 if given > 2 else 1]
+    alpha = pixels[..., -1:] if given in (2, 4) else opaque
+    if channels in (1, 2) and given > 2:
+        raise UnsupportedError(f"a colour PNG image as one of {channels} channel(s) is not supported")
+    if channels in (3, 4) and given <= 2:
+        color = np.repeat(color, 3, axis=-1)
+    return np.concatenate([color, alpha], axis=-1) if channels in (2, 4) else color
+
+
+def decode_png(data: bytes) -> np.ndarray:
+    """[height, width, channel], uint8 or uint16; a palette is looked up."""
+    if not data.startswith(_SIGNATURE):
+        raise InvalidArgumentError(f"not a PNG file: it begins with {data[:8]!r}")
+    header, palette, transparency, compressed = b"", b"", b"", []
+    at = len(_SIGNATURE)
+    while at + 8 <= len(data):
+        (length,) = struct.unpack_from(">I", data, at)
+        kind, body = data[at + 4 : at + 8], data[at + 8 : at + 8 + length]
+        header = body if kind == b"IHDR" else header
+        palette = body if kind == b"PLTE" else palette
+        transparency = body if kind == b"tRNS" else transparency
+        compressed += [body] if kind == b"IDAT" else []
+        at += 12 + length
+    if len(header) != 13:
+        raise InvalidArgumentError("a PNG file without a header")
+    width, height, depth, color, _, _, interlaced = struct.unpack(">IIBBBBB", header)
+    if interlaced or color not in _CHANNELS:
+        raise UnsupportedError(
+            f"PNG of colour type {color}, interlaced {interlaced}, is not supported (plain ones are)"
+        )
+    channels = _CHANNELS[color]
+    bits = channels * depth
+    stride, step = -(-width * bits // 8), max(bits // 8, 1)
+    try:
+        lines = zlib.decompress(b"".join(compressed))
+    except zlib.error as error:
+        raise InvalidArgumentError(f"a damaged PNG file: {error}") from error
+    if len(lines) < height * (stride + 1):
+        raise InvalidArgumentError(f"a truncated PNG file: {len(lines)} bytes of {height * (stride + 1)}")
+    rows = _unfiltered(np.frombuffer(lines, np.uint8)[: height * (stride + 1)].reshape(height, stride + 1), step)
+    if depth == 16:
+        return rows.view(">u2").astype(np.uint16).reshape(height, width, channels)
+    if depth < 8:
+        samples = np.unpackbits(rows, axis=1).reshape(height, -1, depth)[:, : width * channels]
+        values = np.packbits(samples, axis=-1)[..., 0] >> (8 - depth)
+        rows = values if color == 3 else values * np.uint8(255 // (2**depth - 1))
+    pixels = rows.reshape(height, width, channels)
+    return _looked_up(pixels[..., 0], palette, transparency) if color == 3 else pixels
+
+
+def _looked_up(indices: np.ndarray, palette: bytes, transparency: bytes) -> np.ndarray:
+    colors = np.frombuffer(palette, np.uint8).reshape(-1, 3)
+    if transparency:
+        alpha = np.full((len(colors), 1), 255, np.uint8)
+        alpha[: len(transparency), 0] = np.frombuffer(transparency, np.uint8)
+        colors = np.concatenate([colors, alpha], axis=1)
+    return colors[indices]
+
+
+def _unfiltered(lines: np.ndarray, step: int) -> np.ndarray:
+    """The bytes of each row, from what they differ by from their neighbours to the left and above."""
+    rows = np.zeros((lines.shape[0], lines.shape[1] - 1), np.uint8)
+    above = np.zeros(rows.shape[1], np.uint8)
+    for row, line in zip(rows, lines, strict=True):
+        kind, row[:] = line[0], line[1:]
+        if kind == 1:
+            for i in range(step):
+                row[i::step] = np.cumsum(row[i::step], dtype=np.uint8)
+        elif kind == 2:
+            row += above
+        elif kind in (3, 4):
+            _predict(row, above, step, kind)
+        above = row
+    return rows
+
+
+def _predict(row: np.ndarray, above: np.ndarray, step: int, kind: int) -> None:
+    result, upper = row.tolist(), above.tolist()
+    for i in range(len(result)):
+        left = result[i - step] if i >= step else 0
+        if kind == 3:
+            guess = (left + upper[i]) // 2
+        else:
+            corner = upper[i - step] if i >= step else 0
+            distances = abs(upper[i] - corner), abs(left - corner), abs(left + upper[i] - 2 * corner)
+            guess = (left, upper[i], corner)[distances.index(min(distances))]
+        result[i] = (result[i] + guess) & 255
+    row[:] = result
