@@ -106,10 +106,10 @@ def is_ref_number(number: int) -> bool:
 
 def from_numpy(dtype: object) -> DType:
     """The data type of arrays of a NumPy dtype; byte and unicode strings and objects are `string`."""
-    dtype = np.dtype(dtype)  # type: ignore[call-overload]
-    if dtype.kind in "OSU":
+    numpy: np.dtype = np.dtype(dtype)  # type: ignore[call-overload]
+    if numpy.kind in "OSU":
         return string
     try:
-        return _BY_NUMPY[dtype]
+        return _BY_NUMPY[numpy]
     except KeyError:
-        raise ValueError(f"no TensorFlow data type holds NumPy's {dtype}") from None
+        raise ValueError(f"no TensorFlow data type holds NumPy's {numpy}") from None

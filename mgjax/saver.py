@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +14,7 @@ from mgjax import checkpoint
 from mgjax.errors import RestoreError, UnknownNameError
 from mgjax.function import GraphFunction, State, Variable, as_state
 from mgjax.metagraph.variables import Saved, saved_by
-from mgjax.shapes import describe, is_compatible
+from mgjax.shapes import describe, is_compatible, is_static
 
 
 class Saver:
@@ -160,8 +160,8 @@ def _same_size(shape: Any, found: Sequence[int]) -> bool:
 
 
 def _shaped(array: np.ndarray, saved: Saved, variable: Variable) -> np.ndarray:
-    if saved.reshape and variable.shape is not None and array.shape != variable.shape:
-        return array.reshape(variable.shape)
+    if saved.reshape and is_static(variable.shape) and array.shape != variable.shape:
+        return array.reshape(cast("tuple[int, ...]", variable.shape))
     return array
 
 

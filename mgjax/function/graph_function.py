@@ -370,7 +370,7 @@ class GraphFunction:
         rows = []
         for name in names:
             attributes = self.graph.attributes(name)
-            seeds = int(attributes.get("seed", 0)), int(attributes.get("seed2", 0))
+            seeds: tuple[int, ...] = int(attributes.get("seed", 0)), int(attributes.get("seed2", 0))
             if seeds == (0, 0):
                 seeds = tuple(int(word) for word in chosen.spawn(1)[0].generate_state(2, np.uint64).view(np.int64))
             rows.append(initial_generator(*seeds))

@@ -99,12 +99,12 @@ def evaluate_while(evaluator: Evaluator, operation: Operation, environment: Envi
         names = [p for p, is_moving in zip(block.parameters, is_carried, strict=True) if is_moving]
         environment.update(zip(names, carried, strict=True))
 
-    def goes_on(carried: Sequence[Any]) -> Any:
+    def goes_on(carried: list[Any]) -> Any:
         arguments(condition, carried)
         evaluator.run(condition.operations, environment)
         return jnp.reshape(environment[condition.results[0]], ())
 
-    def step(carried: Sequence[Any]) -> list[Any]:
+    def step(carried: list[Any]) -> list[Any]:
         arguments(body, carried)
         evaluator.run(body.operations, environment)
         return [
@@ -114,7 +114,7 @@ def evaluate_while(evaluator: Evaluator, operation: Operation, environment: Envi
         ]
 
     start = [_as_jax(array) for array, is_moving in zip(initial, is_carried, strict=True) if is_moving]
-    final = iter(jax.lax.while_loop(goes_on, step, start))
+    final = iter(jax.lax.while_loop(goes_on, step, start))  # type: ignore[arg-type]
     return [next(final) if is_moving else array for array, is_moving in zip(initial, is_carried, strict=True)]
 
 

@@ -25,8 +25,8 @@ def evaluate_bounded_unique(evaluator: Evaluator, operation: Operation, environm
     if x.shape[0] == 0:
         return x, jnp.zeros(0, dtype)
     # Not `jnp.unique`, which is lowered outside of the 64-bit mode where the caller's jit is.
-    ordered, order = lax.sort_key_val(x, np.arange(x.shape[0], dtype=np.int32))
+    ordered, order = lax.sort_key_val(x, jnp.arange(x.shape[0], dtype=np.int32))
     is_first = jnp.concatenate([np.ones(1, bool), ordered[1:] != ordered[:-1]])
     number = lax.cumsum(is_first.astype(np.int32)) - 1
-    distinct = jnp.full(x.shape, jnp.iinfo(x.dtype).max, x.dtype).at[number].set(ordered)
-    return distinct, jnp.zeros(x.shape, dtype).at[order].set(number.astype(dtype), unique_indices=True)
+    whole = jnp.full(x.shape, jnp.iinfo(x.dtype).max, x.dtype).at[number].set(ordered)
+    return whole, jnp.zeros(x.shape, dtype).at[order].set(number.astype(dtype), unique_indices=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -84,7 +85,7 @@ def put_in_scope(meta_graph: Any, scope: str) -> None:
         if kind == "node_list":
             _replace_all(collection.node_list.value, rename)
         elif kind == "bytes_list":
-            _replace_all(collection.bytes_list.value, lambda value, key=key: _scoped_bytes(key, value, rename))
+            _replace_all(collection.bytes_list.value, functools.partial(_scoped_bytes, key, rename=rename))
     if meta_graph.HasField("saver_def"):
         rename_saver(meta_graph.saver_def, rename)
     for signature in meta_graph.signature_def.values():
@@ -143,7 +144,7 @@ def rename_fields(message: Any, rename: Callable[[str], str]) -> None:
                 rename_fields(inner, rename)
 
 
-NAMING_MESSAGES = {
+NAMING_MESSAGES: dict[str, Any] = {
     **dict.fromkeys(VARIABLE_COLLECTIONS, variable_pb2.VariableDef),
     "queue_runners": queue_runner_pb2.QueueRunnerDef,
     "while_context": control_flow_pb2.WhileContextDef,

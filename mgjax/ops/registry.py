@@ -25,15 +25,18 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+if TYPE_CHECKING:
+    Static = Any
+else:
 
-class Static:
-    """Annotation of an input whose value must be known while tracing; it arrives as a NumPy array (or a list of them)."""
+    class Static:
+        """Annotation of an input whose value must be known while tracing; it arrives as a NumPy array (or a list of them)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,9 +17,9 @@ __all__ = [
     "VariableUses",
     "bound_unique",
     "free_values",
-    "inline_functions",
     "functionalize_conds",
     "functionalize_loops",
+    "inline_functions",
     "order_effects",
     "thread_variables",
 ]

@@ -116,7 +116,7 @@ def _install_operators(cls: type) -> None:
         setattr(cls, f"__{name}__", operator)
         if name in _REFLECTED:
             setattr(cls, f"__r{name}__", reflected)
-    cls.__neg__ = lambda self: negative(self, "Neg")  # type: ignore[attr-defined]
+    cls.__neg__ = lambda self: negative(self, "Neg")  # type: ignore[attr-defined, operator]
 
 
 _install_operators(Tensor)

@@ -12,7 +12,9 @@ class Dimension:
     """One size; `value` is None where it is unknown."""
 
     def __init__(self, value: Any):
-        self.value = value.value if isinstance(value, Dimension) else None if value in (None, -1) else int(value)
+        self.value: int | None = (
+            value.value if isinstance(value, Dimension) else None if value in (None, -1) else int(value)
+        )
 
     def __int__(self) -> int:
         if self.value is None:

@@ -55,8 +55,8 @@ class Variable:
             self._handle = graph.create_op(
                 "VariableV2", [], {"shape": shape, "dtype": value.dtype}, f"{scope}/"
             ).outputs[0]
-            self.initial_value = value
-            self.initializer = graph.create_op(
+            self.initial_value: Any = value
+            self.initializer: Any = graph.create_op(
                 "Assign", [self._handle, value], {"validate_shape": validate_shape}, "Assign"
             )
             self._snapshot = graph.create_op("Identity", [self._handle], {}, "read").outputs[0]
