@@ -85,9 +85,11 @@ class Table:
         number = bisect_left(self._index_keys, key)
         if number == len(self._handles):
             return None
-        if self._last_block[0] != number:
-            self._last_block = (number, self._block(self._handles[number]))
-        entries = self._last_block[1]
+        last = self._last_block
+        if last[0] != number:
+            # Set as a whole: threads may share a table.
+            last = self._last_block = (number, self._block(self._handles[number]))
+        entries = last[1]
         position = bisect_left(entries, (key,))
         return entries[position][1] if position < len(entries) and entries[position][0] == key else None
 

@@ -7,9 +7,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mgjax import checkpoint, dtypes
+from mgjax.checkpoint.checksum import crc32c, mask
 from mgjax.checkpoint.slices import format_slice
 from mgjax.errors import MissingFileError
 from tests.checkpoint.live import tf
+from tests.checkpoint.test_damage import entry, write_bundle
 
 # Quantized types are left out: NumPy arrays do not tell them from integers.
 NUMPY_DTYPES = [
@@ -179,3 +181,24 @@ def test_a_missing_data_file_is_named_as_tensorflow_names_it(tmp_path):
         checkpoint.open(tmp_path / "m").read("w")
     with pytest.raises(tf.errors.NotFoundError, match=r"m\.data-00000-of-00001"):
         restore(tmp_path / "m", [("w", tf.float64)])
+
+
+def test_big_endian_files_are_read_as_tensorflow_reads_them(tmp_path):
+    numbers = np.array([1, -2, 300], ">i4").tobytes()
+    lengths = crc32c(np.array([1, 300], ">u4"))
+    tail = mask(lengths).to_bytes(4, "big") + b"a" + b"b" * 300
+    strings = b"\x01\xac\x02" + tail
+    write_bundle(
+        tmp_path / "m",
+        numbers + strings,
+        {
+            b"numbers": entry(numbers, (3,), dtype=3),
+            b"strings": entry(strings, (2,), dtype=7, offset=12, crc32c=mask(crc32c(tail, lengths))),
+        },
+        endianness=1,
+    )
+    found = restore(tmp_path / "m", [("numbers", tf.int32), ("strings", tf.string)])
+    opened = checkpoint.open(tmp_path / "m")
+    for name, array in zip(("numbers", "strings"), found, strict=True):
+        assert_same(array, opened[name])
+    assert opened["numbers"].tolist() == [1, -2, 300]
