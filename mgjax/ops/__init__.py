@@ -15,6 +15,7 @@ from mgjax.ops import (  # noqa: F401
     ctc,
     elementwise,
     fourier,
+    fractional_pooling,
     images,
     joining,
     linear_algebra,
