@@ -7,7 +7,7 @@ import ml_dtypes
 import numpy as np
 from jax import lax
 
-from mgjax.ops.elementwise import alike, both, is_complex, is_float
+from mgjax.ops.elementwise import alike, binary, both, is_complex, is_float
 from mgjax.ops.registry import array_module, is_known, lower, table
 
 BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
@@ -160,7 +160,7 @@ def population_count(xp, x):
     )
 
 
-table(
+binary(
     {
         "BitwiseAnd": alike("bitwise_and"),
         "BitwiseOr": alike("bitwise_or"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mgjax.errors import InvalidArgumentError
-from mgjax.ops.elementwise import alike, both, is_inexact
+from mgjax.ops.elementwise import alike, binary, both, incompatible_shapes, is_inexact
 from mgjax.ops.registry import array_module, lower, table
 
 
@@ -21,7 +21,7 @@ def _is_nan(xp, x):
     return xp.isnan(x) if is_inexact(x) else xp.zeros(x.shape, bool)
 
 
-table(
+binary(
     {
         "Less": alike("less"),
         "LessEqual": alike("less_equal"),
@@ -45,17 +45,20 @@ table(
 )
 
 
-def _broadcast_shape(x, y):
+def _do_broadcast(x, y, is_error):
     try:
-        return np.broadcast_shapes(x.shape, y.shape)
+        np.broadcast_shapes(x.shape, y.shape)
     except ValueError:
-        return None
+        if is_error:
+            raise incompatible_shapes(x, y) from None
+        return False
+    return True
 
 
 @lower("Equal")
 def equal(x, y, *, incompatible_shape_error=True):
     """Whether elements are equal; of shapes that do not broadcast, False unless that is an error."""
-    if not incompatible_shape_error and _broadcast_shape(x, y) is None:
+    if not _do_broadcast(x, y, incompatible_shape_error):
         return np.bool_(False)
     return array_module(x, y).asarray(x == y, dtype=bool)
 
@@ -63,7 +66,7 @@ def equal(x, y, *, incompatible_shape_error=True):
 @lower("NotEqual")
 def not_equal(x, y, *, incompatible_shape_error=True):
     """Whether elements differ; of shapes that do not broadcast, True unless that is an error."""
-    if not incompatible_shape_error and _broadcast_shape(x, y) is None:
+    if not _do_broadcast(x, y, incompatible_shape_error):
         return np.bool_(True)
     return array_module(x, y).asarray(x != y, dtype=bool)
 

@@ -17,6 +17,7 @@ from jax import lax
 
 from mgjax.errors import InternalError, InvalidArgumentError
 from mgjax.ops.registry import array_module, is_known, lower, table
+from mgjax.shapes import describe
 
 
 def quiet(function: Callable) -> Callable:
@@ -38,6 +39,30 @@ def both(function: Callable[..., Any]) -> tuple[Callable, Callable]:
 def alike(name: str) -> tuple[Callable, Callable]:
     """A table row for what `jax.numpy` and NumPy have under one name, with TensorFlow's meaning."""
     return getattr(jnp, name), quiet(getattr(np, name))
+
+
+def binary(rows: dict[str, tuple[Callable, Callable]], *parameters: str) -> None:
+    """`table` for functions of two operands, which says as TensorFlow does that their shapes do not fit."""
+    table({op: tuple(map(_fitting, row)) for op, row in rows.items()}, *parameters)
+
+
+def _fitting(function: Callable) -> Callable:
+    @functools.wraps(function)
+    def run(x: Any, y: Any) -> Any:
+        try:
+            return function(x, y)
+        except (TypeError, ValueError):
+            try:
+                np.broadcast_shapes(x.shape, y.shape)
+            except ValueError:
+                raise incompatible_shapes(x, y) from None
+            raise
+
+    return run
+
+
+def incompatible_shapes(x: Any, y: Any) -> Exception:
+    return InvalidArgumentError(f"Incompatible shapes: {describe(x.shape)} vs. {describe(y.shape)}")
 
 
 def is_inexact(x: Any) -> bool:
@@ -72,6 +97,12 @@ def squared_difference(xp, x, y):
 @lower("AddN")
 def add_n(inputs):
     """The sum of arrays of one shape."""
+    for i, x in enumerate(inputs):
+        if x.shape != inputs[0].shape:
+            raise InvalidArgumentError(
+                f"Inputs to operation AddN must have the same size and shape.  Input 0: {describe(inputs[0].shape)} != "
+                f"input {i}: {describe(x.shape)}"
+            )
     return functools.reduce(operator.add, inputs)
 
 
@@ -258,7 +289,7 @@ def sigmoid(xp, x):
     return one / (one + np.exp(-x))
 
 
-table(
+binary(
     {
         "Add": alike("add"),
         "AddV2": alike("add"),
@@ -285,7 +316,7 @@ table(
     "y",
 )
 
-table({"Atan2": alike("arctan2")}, "y", "x")
+binary({"Atan2": alike("arctan2")}, "y", "x")
 
 table(
     {

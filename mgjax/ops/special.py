@@ -27,6 +27,12 @@ def _of_positive(function):
     return run
 
 
+def expint(x):
+    """The exponential integral Ei(x); NaN for negative numbers, as Cephes has it."""
+    x = jnp.asarray(x)
+    return jnp.where(x < 0, x.dtype.type(np.nan), special.expi(jnp.where(x < 0, x.dtype.type(1), x)))
+
+
 def digamma(x):
     """The derivative of log gamma; inf at its poles and at both infinities (Eigen's `digamma_impl`)."""
     x = jnp.asarray(x)
@@ -47,7 +53,7 @@ table(
         "BesselI0": special.i0,
         "BesselI1": special.i1,
         "Spence": special.spence,
-        "Expint": special.expi,
+        "Expint": expint,
     },
     "x",
 )

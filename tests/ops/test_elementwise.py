@@ -92,14 +92,34 @@ UNARY = {
     ("LogicalNot",): ("bool",),
     ("Invert", "PopulationCount"): (*INTS, *NARROW),
     ("ComplexAbs",): COMPLEX,
+    ("Erfinv", "Ndtri", "BesselI0", "BesselI1", "Spence", "Expint"): FLOATS,
 }
 # Series and rational approximations of the special functions differ in the last digits.
-SPECIAL = {"Digamma", "Lgamma", "BesselI0e", "BesselI1e", "Acosh", "Erf", "Erfc", "Asinh", "Atanh", "Expm1", "Tan"}
+SPECIAL = {
+    "Erfinv",
+    "Ndtri",
+    "BesselI0",
+    "BesselI1",
+    "Spence",
+    "Expint",
+    "Digamma",
+    "Lgamma",
+    "BesselI0e",
+    "BesselI1e",
+    "Acosh",
+    "Erf",
+    "Erfc",
+    "Asinh",
+    "Atanh",
+    "Expm1",
+    "Tan",
+}
 
 
 @pytest.mark.parametrize("op, dtype", rows(UNARY))
 def test_unary_op_equals_tensorflow(op, dtype):
     low, high = {"Asin": (-1, 1), "Acos": (-1, 1), "Atanh": (-1, 1), "Acosh": (1, 5)}.get(op, (-3, 3))
+    low, high = {"Erfinv": (-1, 1), "Ndtri": (0, 1), "Spence": (0, 3), "Expint": (0.1, 3)}.get(op, (low, high))
     x = random_array(dtype, (3, 5), low=low, high=high)
     if x.dtype.kind == "f" and op in ("Sqrt", "Rsqrt", "Log", "Log1p"):
         x = np.abs(x)
@@ -152,7 +172,15 @@ def test_gradient_op_equals_tensorflow(op, dtype):
 
 @pytest.mark.parametrize(
     "op, names",
-    [("Igamma", "ax"), ("Igammac", "ax"), ("Zeta", "xq"), ("Betainc", "abx"), ("Atan2", "yx"), ("Polygamma", "ax")],
+    [
+        ("Igamma", "ax"),
+        ("Igammac", "ax"),
+        ("Zeta", "xq"),
+        ("Betainc", "abx"),
+        ("Atan2", "yx"),
+        ("Polygamma", "ax"),
+        ("IgammaGradA", "ax"),
+    ],
 )
 @pytest.mark.parametrize("dtype", FLOATS)
 def test_function_of_several_numbers_equals_tensorflow(op, names, dtype):
@@ -167,6 +195,20 @@ def test_function_of_several_numbers_equals_tensorflow(op, names, dtype):
 
 def test_incomplete_gamma_function_at_its_border_is_tensorflows():
     check("Igamma", {"a": np.float32([0, 1]), "x": np.float32([1, 0])})
+
+
+@pytest.mark.parametrize("op", ["AddV2", "Mul", "FloorDiv", "Maximum", "Less", "Equal", "BitwiseAnd", "Atan2"])
+def test_shapes_that_do_not_broadcast_are_refused(op):
+    x, y = np.ones(2, np.int32), np.ones(3, np.int32)
+    lowering = REGISTRY[op]
+    for function, operands in ((lowering.numpy or lowering.function, (x, y)), (lowering.function, (jnp.asarray(x), y))):
+        with pytest.raises(InvalidArgumentError, match=r"Incompatible shapes: \[2\] vs. \[3\]"):
+            function(*operands)
+
+
+def test_add_n_does_not_broadcast():
+    with pytest.raises(InvalidArgumentError, match="must have the same size and shape"):
+        REGISTRY["AddN"].function([np.ones(2), np.ones(1)])
 
 
 @pytest.mark.parametrize("op", ["FloorDiv", "FloorMod", "Div", "Mod"])
