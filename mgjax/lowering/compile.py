@@ -16,6 +16,7 @@ from mgjax.metagraph.graph import Graph
 from mgjax.metagraph.library import build_library_function
 from mgjax.ops import Lowering
 from mgjax.passes import (
+    bound_hits,
     bound_unique,
     functionalize_conds,
     functionalize_loops,
@@ -71,6 +72,7 @@ def make_pure(function: Function, traits: RegisteredTraits) -> None:
     order_effects(function, traits)
     thread_variables(function, traits)
     bound_unique(function)
+    bound_hits(function)
 
 
 def check_supported(function: Function, lowerings: Mapping[str, Lowering]) -> None:

@@ -13,6 +13,7 @@ from mgjax.errors import InvalidArgumentError
 from mgjax.ir import Block, Operation, Value
 from mgjax.lowering.distinct import evaluate_bounded_unique
 from mgjax.lowering.evaluate import Environment, Evaluator, NeedsValue
+from mgjax.lowering.hits import evaluate_bounded_hits
 from mgjax.ops import is_known
 
 
@@ -128,4 +129,5 @@ CONTROL = {
     "undefined": evaluate_undefined,
     "alive": evaluate_alive,
     "bounded_unique": evaluate_bounded_unique,
+    "bounded_accidental_hits": evaluate_bounded_hits,
 }

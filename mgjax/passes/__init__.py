@@ -1,5 +1,6 @@
 """Rewrites of the intermediate form: each a function in a file of its own, valid function in, valid function out."""
 
+from mgjax.passes.bound_hits import bound_hits
 from mgjax.passes.bound_unique import bound_unique
 from mgjax.passes.effects import NO_EFFECTS, Effects, Traits, VariableUses, free_values
 from mgjax.passes.functionalize_conds import functionalize_conds
@@ -15,6 +16,7 @@ __all__ = [
     "Library",
     "Traits",
     "VariableUses",
+    "bound_hits",
     "bound_unique",
     "free_values",
     "functionalize_conds",
