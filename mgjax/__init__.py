@@ -8,6 +8,7 @@ variables, probs = fn(variables, {"x:0": images}, "probs:0")
 from mgjax import errors
 from mgjax.function import GraphFunction, State
 from mgjax.importing import import_graph_def, import_meta_graph, load_saved_model
+from mgjax.inspect import inspect
 from mgjax.ops import Static, lower
 from mgjax.saver import Saver
 
@@ -21,6 +22,7 @@ __all__ = [
     "errors",
     "import_graph_def",
     "import_meta_graph",
+    "inspect",
     "load_saved_model",
     "lower",
 ]

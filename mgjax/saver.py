@@ -58,7 +58,7 @@ class Saver:
             RestoreError: lists the variables that the checkpoint lacks or holds with another shape or dtype.
         """
         opened = checkpoint.open(os.fspath(path))
-        problems = [problem for saved in self.saved if (problem := self._problem(opened, saved)) is not None]
+        problems = self.problems(opened)
         if problems:
             raise RestoreError(
                 f"{opened.prefix!r} does not fit the graph: " + "; ".join(problems[:50])
@@ -111,6 +111,10 @@ class Saver:
         if write_state:
             checkpoint.write_state(os.path.dirname(prefix), prefix, [*earlier, prefix], latest_filename=latest_filename)
         return prefix
+
+    def problems(self, opened: checkpoint.Checkpoint) -> list[str]:
+        """Why an open checkpoint cannot be restored, a sentence for each variable concerned; empty where it can."""
+        return [problem for saved in self.saved if (problem := self._problem(opened, saved)) is not None]
 
     def _tensor(self, saved: Saved, value: Any) -> checkpoint.Tensor:
         return checkpoint.Tensor(saved.key, value, saved.shape, saved.extents, self._variable(saved).dtype)

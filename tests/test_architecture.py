@@ -28,6 +28,7 @@ ROWS = (
     {"inspect"},
     {"compat"},
     {"sample", "cli"},
+    {"__main__"},
 )
 RANK = {name: rank for rank, row in enumerate(ROWS) for name in row}
 #: Parts that know nothing of JAX, and parts that know nothing of protocol buffers.

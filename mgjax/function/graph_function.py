@@ -20,7 +20,7 @@ from mgjax.function.structures import flatten, rebuild
 from mgjax.ir import Module, print_function
 from mgjax.lowering.compile import compile_program, make_pure, structure_control_flow
 from mgjax.lowering.program import Program
-from mgjax.lowering.traits import RegisteredTraits
+from mgjax.lowering.traits import STRUCTURED_KINDS, VARIABLE_KINDS, RegisteredTraits
 from mgjax.metagraph.build import build_function, build_whole
 from mgjax.metagraph.collections import Collection, decode_collections, variables_of
 from mgjax.metagraph.graph import Graph, nearest, split_tensor_name
@@ -46,12 +46,13 @@ class GraphFunction:
     Attributes:
         graph: the indexed graph.
         meta_graph: the message that it came from.
+        lowerings: from op to lowering, those of this import before the registered ones.
     """
 
     def __init__(self, graph: Graph, meta_graph: Any, lowerings: Mapping[str, Lowering]):
         self.graph = graph
         self.meta_graph = meta_graph
-        self._lowerings = lowerings
+        self.lowerings = lowerings
         self._programs: dict[Any, Program] = {}
 
     # ---- running
@@ -181,7 +182,7 @@ class GraphFunction:
                 feeds + tuple(constants),
                 [name for role, name in fetches if role == "tensor"],
                 [name for role, name in fetches if role == "operation"],
-                self._lowerings,
+                self.lowerings,
                 tuple(constants),
             )
         return program
@@ -318,6 +319,10 @@ class GraphFunction:
         """All operations of the graph, by name."""
         return _Operations(self.graph)
 
+    def supports(self, op: str) -> bool:
+        """Whether nodes of an op can be run, as far as the op alone decides it."""
+        return op in self.lowerings or op in PLACEHOLDER_OPS or op in VARIABLE_KINDS or op in STRUCTURED_KINDS
+
     # ---- the intermediate form
 
     def module(self) -> Module:
@@ -344,7 +349,7 @@ class GraphFunction:
             [name for role, name in leaves if role == "operation"],
         )
         if after_passes:
-            traits = RegisteredTraits(self._lowerings)
+            traits = RegisteredTraits(self.lowerings)
             structure_control_flow(function, traits, self.graph)
             make_pure(function, traits)
         return print_function(function)
@@ -354,7 +359,7 @@ class GraphFunction:
     @functools.cached_property
     def random_operations(self) -> tuple[str, ...]:
         """The nodes that draw random numbers: the rows of `State.generators`."""
-        draws = {op for op, lowering in self._lowerings.items() if lowering.draws}
+        draws = {op for op, lowering in self.lowerings.items() if lowering.draws}
         return tuple(node.name for node in self.graph.graph_def.node if node.op in draws)
 
     @functools.cached_property

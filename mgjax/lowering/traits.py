@@ -10,6 +10,15 @@ from mgjax.passes import NO_EFFECTS, Effects
 
 VARIABLE_KINDS = frozenset({"VariableV2", "Variable", "VarHandleOp", "TemporaryVariable"})
 FORWARDING_KINDS = frozenset({"Identity", "RefIdentity", "RefEnter", "Enter", "RefExit", "Exit"})
+STRUCTURED_KINDS = frozenset(
+    {
+        "Switch", "RefSwitch", "Merge", "RefMerge",
+        "Enter", "RefEnter", "Exit", "RefExit", "NextIteration", "RefNextIteration", "LoopCond",
+        "PartitionedCall", "StatefulPartitionedCall", "If", "StatelessIf", "Case", "StatelessCase",
+        "While", "StatelessWhile", "For",
+    }
+)  # fmt: skip
+"""What passes turn into structured operations, or inline: no lowering ever sees it."""
 
 
 class RegisteredTraits:
@@ -51,4 +60,4 @@ def variable_name(operation: Operation) -> str:
     return str(attributes.get("var_name") or attributes.get("shared_name") or operation.name)
 
 
-__all__ = ["FORWARDING_KINDS", "VARIABLE_KINDS", "RegisteredTraits", "variable_name"]
+__all__ = ["FORWARDING_KINDS", "STRUCTURED_KINDS", "VARIABLE_KINDS", "RegisteredTraits", "variable_name"]
