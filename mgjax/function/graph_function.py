@@ -132,9 +132,6 @@ class GraphFunction:
         program = self._program(feeds, fetches, constants)
         given = {name: self._convert(name, value) for name, value in zip(feeds, values, strict=True)}
         given.update(constants)
-        is_traced = any(
-            isinstance(leaf, jax.core.Tracer) for leaf in jax.tree_util.tree_leaves((state, list(given.values())))
-        )
         generators = _Generators(self, state, program)
         arrays = []
         for role, name in program.inputs:
@@ -144,6 +141,7 @@ class GraphFunction:
                 arrays.append(state.arrays.get(name))
             else:
                 arrays.append(generators.row(name))
+        is_traced = any(isinstance(array, jax.core.Tracer) for array in arrays)
         outputs = program.trace(arrays) if is_traced else program.run(arrays)
         changed: dict[str, Any] = {}
         results: list[Any] = []
