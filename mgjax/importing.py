@@ -12,8 +12,7 @@ import numpy as np
 from mgjax import dtypes
 from mgjax.errors import UnknownNameError
 from mgjax.function import GraphFunction, element_name
-from mgjax.metagraph import files, transform
-from mgjax.metagraph.graph import Graph
+from mgjax.metagraph import Graph, files, transform
 from mgjax.ops import REGISTRY, Lowering
 from mgjax.proto import meta_graph_pb2
 from mgjax.proto.values import encode_attr

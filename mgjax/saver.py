@@ -13,7 +13,7 @@ import numpy as np
 from mgjax import checkpoint
 from mgjax.errors import RestoreError, UnknownNameError
 from mgjax.function import GraphFunction, State, Variable, as_state
-from mgjax.metagraph.variables import Saved, saved_by
+from mgjax.metagraph import Saved, saved_by
 from mgjax.shapes import describe, is_compatible, is_static
 
 

@@ -73,6 +73,10 @@ class TestImports:
         for part, _ in own_imports(path):
             assert part == here or (part == "" or part not in RANK) or RANK[part] < RANK[here], f"{here} imports {part}"
 
+    def test_of_other_packages_use_their_door(self, path):
+        for part, below in own_imports(path):
+            assert part in (part_of(path), "proto") or not below, f"{part}.{'.'.join(below)} is not the door of {part}"
+
     def test_leave_out_what_the_part_does_not_know(self, path):
         here = part_of(path)
         outside = {module.split(".")[0] for module, _ in imports(path)}

@@ -8,8 +8,8 @@ from typing import Any
 from mgjax import dtypes
 from mgjax.errors import UnknownNameError
 from mgjax.function.elements import GraphOperation, Signature, SparseTensor, Tensor, Variable
+from mgjax.metagraph import Graph, split_tensor_name
 from mgjax.metagraph import collections as described
-from mgjax.metagraph.graph import Graph, split_tensor_name
 
 
 def collection_values(

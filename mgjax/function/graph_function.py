@@ -18,16 +18,28 @@ from mgjax.function.feeding import convert_feed
 from mgjax.function.state import State, as_state
 from mgjax.function.structures import flatten, rebuild
 from mgjax.ir import Module, print_function
-from mgjax.lowering.compile import compile_program, make_pure, structure_control_flow
-from mgjax.lowering.program import Program
-from mgjax.lowering.traits import STRUCTURED_KINDS, VARIABLE_KINDS, RegisteredTraits
-from mgjax.metagraph.build import build_function, build_whole
-from mgjax.metagraph.collections import Collection, decode_collections, variables_of
-from mgjax.metagraph.graph import Graph, nearest, split_tensor_name
-from mgjax.metagraph.library import build_library_function
-from mgjax.metagraph.variables import state_names
-from mgjax.ops import Lowering
-from mgjax.ops.philox import initial_generator
+from mgjax.lowering import (
+    STRUCTURED_KINDS,
+    VARIABLE_KINDS,
+    Program,
+    RegisteredTraits,
+    compile_program,
+    make_pure,
+    structure_control_flow,
+)
+from mgjax.metagraph import (
+    Collection,
+    Graph,
+    build_function,
+    build_library_function,
+    build_whole,
+    decode_collections,
+    nearest,
+    split_tensor_name,
+    state_names,
+    variables_of,
+)
+from mgjax.ops import Lowering, initial_generator
 
 PLACEHOLDER_OPS = frozenset({"Placeholder", "PlaceholderV2", "PlaceholderWithDefault"})
 

@@ -6,7 +6,7 @@ import itertools
 import numpy as np
 
 from mgjax.errors import InvalidArgumentError
-from mgjax.ops.registry import lower
+from mgjax.ops import lower
 
 
 def _sparse(rows):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mgjax.errors import InvalidArgumentError
-from mgjax.ops.registry import lower
+from mgjax.ops import lower
 
 
 @lower("EditDistance", host=True)

@@ -16,7 +16,7 @@ from google.protobuf.message import DecodeError
 from mgjax.dtypes import DType
 from mgjax.errors import InvalidArgumentError
 from mgjax.host.strings import as_bytes, strings
-from mgjax.ops.registry import lower
+from mgjax.ops import lower
 from mgjax.proto import example_pb2
 
 _KINDS = {"float_list": "float", "int64_list": "int64", "bytes_list": "string"}

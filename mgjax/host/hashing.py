@@ -6,7 +6,7 @@ import numpy as np
 
 from mgjax.errors import InvalidArgumentError
 from mgjax.host.strings import as_bytes, each
-from mgjax.ops.registry import lower
+from mgjax.ops import lower
 
 _MASK = 2**64 - 1
 _K0, _K1, _K2 = 0xC3A5C85C97CB3127, 0xB492B66FBE98F273, 0x9AE16A3B2F90404F

@@ -10,7 +10,7 @@ from google.protobuf.message import DecodeError
 
 from mgjax.errors import InvalidArgumentError
 from mgjax.host.strings import as_bytes, each, parse_number, strings
-from mgjax.ops.registry import lower
+from mgjax.ops import lower
 from mgjax.proto import decode_tensor, encode_tensor, tensor_pb2
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from mgjax.errors import InvalidArgumentError, UnsupportedError
 from mgjax.host.strings import as_bytes
-from mgjax.ops.registry import lower
+from mgjax.ops import lower
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 #: PNG's colour types and their samples a pixel: grey, RGB, palette, grey with alpha, RGB with alpha.

@@ -13,7 +13,7 @@ import numpy as np
 
 from mgjax.errors import InvalidArgumentError
 from mgjax.host.strings import as_bytes, each
-from mgjax.ops.registry import lower
+from mgjax.ops import lower
 
 _POSIX = {
     "alnum": "0-9A-Za-z",

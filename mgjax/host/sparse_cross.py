@@ -9,7 +9,7 @@ import numpy as np
 from mgjax.errors import InvalidArgumentError
 from mgjax.host.hashing import fingerprint64
 from mgjax.host.strings import as_bytes, strings
-from mgjax.ops.registry import lower
+from mgjax.ops import lower
 
 _MASK = 2**64 - 1
 _MULTIPLIER = 0xC6A4A7935BD1E995

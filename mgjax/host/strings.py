@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 from mgjax.errors import InvalidArgumentError
-from mgjax.ops.registry import lower
+from mgjax.ops import lower
 
 _SPACES = b" \t\n\v\f\r"
 

@@ -14,7 +14,7 @@ from google.protobuf.message import DecodeError
 from mgjax.errors import InvalidArgumentError
 from mgjax.host.png import encode_png
 from mgjax.host.strings import as_bytes
-from mgjax.ops.registry import lower
+from mgjax.ops import lower
 from mgjax.proto import encode_tensor, summary_pb2
 
 _COLORSPACES = (1, 3, 4)

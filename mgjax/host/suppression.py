@@ -4,7 +4,7 @@ import heapq
 
 import numpy as np
 
-from mgjax.ops.registry import lower
+from mgjax.ops import lower
 
 
 def _overlaps(boxes, box):

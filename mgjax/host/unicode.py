@@ -12,7 +12,7 @@ import numpy as np
 
 from mgjax.errors import InvalidArgumentError
 from mgjax.host.strings import as_bytes, each, strings
-from mgjax.ops.registry import lower
+from mgjax.ops import lower
 
 _LAST = 0x10FFFF
 

@@ -1,3 +1,16 @@
 """IR to JAX."""
 
 import mgjax.host  # noqa: F401  (its steps enter the registry)
+from mgjax.lowering.compile import compile_program, make_pure, structure_control_flow
+from mgjax.lowering.program import Program
+from mgjax.lowering.traits import STRUCTURED_KINDS, VARIABLE_KINDS, RegisteredTraits
+
+__all__ = [
+    "STRUCTURED_KINDS",
+    "VARIABLE_KINDS",
+    "Program",
+    "RegisteredTraits",
+    "compile_program",
+    "make_pure",
+    "structure_control_flow",
+]

@@ -11,9 +11,7 @@ from mgjax.lowering.control import CONTROL
 from mgjax.lowering.evaluate import Evaluator
 from mgjax.lowering.program import Program
 from mgjax.lowering.traits import VARIABLE_KINDS, RegisteredTraits
-from mgjax.metagraph.build import build_function, problem_of
-from mgjax.metagraph.graph import Graph
-from mgjax.metagraph.library import build_library_function
+from mgjax.metagraph import Graph, build_function, build_library_function, problem_of
 from mgjax.ops import Lowering
 from mgjax.passes import (
     bound_hits,

@@ -1,1 +1,29 @@
-"""Reading and resolving."""
+"""Reading MetaGraphDefs and resolving what is in them."""
+
+from mgjax.metagraph import files, transform
+from mgjax.metagraph.build import build_function, build_whole, problem_of
+from mgjax.metagraph.collections import VARIABLE_COLLECTIONS, Collection, decode_collections, variables_of
+from mgjax.metagraph.graph import Graph, nearest, split_tensor_name
+from mgjax.metagraph.library import build_library_function
+from mgjax.metagraph.transform import NAMING_MESSAGES
+from mgjax.metagraph.variables import Saved, saved_by, state_names
+
+__all__ = [
+    "NAMING_MESSAGES",
+    "VARIABLE_COLLECTIONS",
+    "Collection",
+    "Graph",
+    "Saved",
+    "build_function",
+    "build_library_function",
+    "build_whole",
+    "decode_collections",
+    "files",
+    "nearest",
+    "problem_of",
+    "saved_by",
+    "split_tensor_name",
+    "state_names",
+    "transform",
+    "variables_of",
+]

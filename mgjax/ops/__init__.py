@@ -44,6 +44,18 @@ from mgjax.ops import (  # noqa: F401
     suppression,
     variables,
 )
+from mgjax.ops.philox import initial_generator
 from mgjax.ops.registry import REGISTRY, Lowering, Static, array_module, describe, is_known, lower, registered, table
 
-__all__ = ["REGISTRY", "Lowering", "Static", "array_module", "describe", "is_known", "lower", "registered", "table"]
+__all__ = [
+    "REGISTRY",
+    "Lowering",
+    "Static",
+    "array_module",
+    "describe",
+    "initial_generator",
+    "is_known",
+    "lower",
+    "registered",
+    "table",
+]

@@ -15,8 +15,8 @@ from mgjax.compat.v1.tensor_shape import TensorShape
 from mgjax.dtypes import DType
 from mgjax.errors import UnknownNameError
 from mgjax.function import GraphFunction
-from mgjax.metagraph.graph import Graph as IndexedGraph
-from mgjax.metagraph.graph import split_tensor_name
+from mgjax.metagraph import Graph as IndexedGraph
+from mgjax.metagraph import split_tensor_name
 from mgjax.ops import REGISTRY
 from mgjax.proto import meta_graph_pb2
 from mgjax.proto.values import encode_attr

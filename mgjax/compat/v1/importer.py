@@ -14,9 +14,7 @@ from mgjax.compat.v1.framework import Graph, get_default_graph
 from mgjax.compat.v1.saver import Saver
 from mgjax.compat.v1.variables import Variable
 from mgjax.importing import UNBOUND_INPUTS, check_unbound
-from mgjax.metagraph import files, transform
-from mgjax.metagraph.collections import VARIABLE_COLLECTIONS
-from mgjax.metagraph.transform import NAMING_MESSAGES
+from mgjax.metagraph import NAMING_MESSAGES, VARIABLE_COLLECTIONS, files, transform
 from mgjax.proto import meta_graph_pb2
 
 

@@ -15,7 +15,7 @@ from mgjax.compat.v1.session import Session
 from mgjax.compat.v1.variables import all_graph_variables
 from mgjax.errors import FailedPreconditionError, MissingFileError, NotFoundError, RestoreError
 from mgjax.function import State
-from mgjax.metagraph.variables import saved_by
+from mgjax.metagraph import saved_by
 from mgjax.proto import meta_graph_pb2
 from mgjax.saver import Saver as GraphSaver
 
