@@ -18,8 +18,7 @@ from mgjax.inspect.report import Nearby, Output, Report, TrainOp, Unsupported
 from mgjax.inspect.support import unsupported_ops
 from mgjax.inspect.survey import Survey
 from mgjax.inspect.training import Training
-from mgjax.metagraph import files
-from mgjax.metagraph.collections import decode_collections
+from mgjax.metagraph import decode_collections, files
 from mgjax.proto import graph_pb2, meta_graph_pb2
 from mgjax.saver import Saver
 

@@ -11,7 +11,7 @@ import numpy as np
 from mgjax.function import GraphFunction, SparseTensor, Tensor
 from mgjax.inspect.report import Input, Output
 from mgjax.inspect.survey import Survey
-from mgjax.lowering.traits import VARIABLE_KINDS
+from mgjax.lowering import VARIABLE_KINDS
 
 _PURPOSES = (
     (r"train|phase|is_?test|inference|^mode$", ("bool",), "switches between training and inference"),

@@ -7,7 +7,7 @@ from typing import Any
 from mgjax.function import GraphFunction
 from mgjax.inspect.interface import is_of_saver, saver_scope
 from mgjax.inspect.survey import Survey
-from mgjax.metagraph.graph import Graph
+from mgjax.metagraph import Graph
 
 
 def unsupported_ops(function: GraphFunction, survey: Survey) -> dict[str, list[int]]:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from mgjax.function import GraphFunction
-from mgjax.lowering.traits import FORWARDING_KINDS, VARIABLE_KINDS
+from mgjax.lowering import FORWARDING_KINDS, VARIABLE_KINDS
 
 _READS_SHAPE_ONLY = frozenset({"Shape", "ShapeN", "Rank", "Size", "ZerosLike", "OnesLike", "VariableShape"})
 _GRADIENT_PART = re.compile(r"(^|/)(gradients(_\d+)?|[^/]+_grad(_\d+)?)(/|$)")

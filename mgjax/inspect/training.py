@@ -10,7 +10,7 @@ from collections import Counter
 from mgjax.function import GraphFunction, GraphOperation, Variable
 from mgjax.inspect.report import Held, Race, TrainOp
 from mgjax.inspect.survey import Survey
-from mgjax.metagraph.graph import split_tensor_name
+from mgjax.metagraph import split_tensor_name
 
 _OPTIMIZER = re.compile(r"^(Resource)?(Sparse)?Apply")
 _STEPS = re.compile(r"^(Assign(Add|Sub)(VariableOp)?|Scatter(Add|Sub|Mul|Div|Update)|ResourceScatter(Add|Sub|Update))$")

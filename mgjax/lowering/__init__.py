@@ -3,9 +3,10 @@
 import mgjax.host  # noqa: F401  (its steps enter the registry)
 from mgjax.lowering.compile import compile_program, make_pure, structure_control_flow
 from mgjax.lowering.program import Program
-from mgjax.lowering.traits import STRUCTURED_KINDS, VARIABLE_KINDS, RegisteredTraits
+from mgjax.lowering.traits import FORWARDING_KINDS, STRUCTURED_KINDS, VARIABLE_KINDS, RegisteredTraits
 
 __all__ = [
+    "FORWARDING_KINDS",
     "STRUCTURED_KINDS",
     "VARIABLE_KINDS",
     "Program",
