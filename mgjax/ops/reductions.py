@@ -131,8 +131,18 @@ def _arg_extreme(input, dimension, output_type, name):
         input = array_module(input).where(input != input, _worst(input.dtype, name), input)
     if is_known(input):
         return getattr(np, "arg" + name)(input, axis).astype(output_type.numpy)
-    function = lax.argmax if name == "max" else lax.argmin
-    return function(input, axis % rank, output_type.numpy)
+    # Not `lax.argmax`, which JAX expands when it compiles, in the caller's mode: without 64 bits that fails for 64 bits.
+    values = lax.stop_gradient(input.astype(np.uint8) if input.dtype == bool else input)
+    places = lax.broadcasted_iota(np.int32, values.shape, axis % rank)
+    is_better = lax.gt if name == "max" else lax.lt
+
+    def better(x, y):
+        takes_y = is_better(y[0], x[0]) | ((y[0] == x[0]) & (y[1] < x[1]))
+        return lax.select(takes_y, y[0], x[0]), lax.select(takes_y, y[1], x[1])
+
+    worst = _worst(values.dtype, name)
+    _, place = lax.reduce((values, places), (worst, np.int32(0)), better, (axis % rank,))
+    return place.astype(output_type.numpy)
 
 
 @lower("ArgMax")
