@@ -20,6 +20,7 @@ from mgjax.passes import (
     functionalize_loops,
     inline_functions,
     order_effects,
+    thread_arrays,
     thread_variables,
 )
 
@@ -68,6 +69,7 @@ def structure_control_flow(function: Function, traits: RegisteredTraits, graph: 
 def make_pure(function: Function, traits: RegisteredTraits) -> None:
     """The second part: effects in order, state as values, and sizes that need not depend on values."""
     order_effects(function, traits)
+    thread_arrays(function, traits)
     thread_variables(function, traits)
     bound_unique(function)
     bound_hits(function)

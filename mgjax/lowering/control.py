@@ -1,4 +1,4 @@
-"""Structured control flow as JAX's: `if` becomes `lax.cond`, `while` becomes `lax.while_loop`."""
+"""Structured control flow as JAX's: `if` becomes `lax.cond`; loops are in `mgjax.lowering.loops`."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mgjax import dtypes
 from mgjax.errors import InvalidArgumentError
 from mgjax.ir import Block, Operation, Value
 from mgjax.lowering.distinct import evaluate_bounded_unique
 from mgjax.lowering.evaluate import Environment, Evaluator, NeedsValue
 from mgjax.lowering.hits import evaluate_bounded_hits
-from mgjax.ops import is_known
+from mgjax.lowering.loops import evaluate_while, is_plain
+from mgjax.ops import ANY, ElementList, Optional, is_known
 
 
 def evaluate_if(evaluator: Evaluator, operation: Operation, environment: Environment) -> Sequence[Any]:
@@ -51,7 +53,8 @@ def _is_result(value: Value, block: Block | None) -> bool:
 
 
 def _may_be_undefined(value: Value) -> bool:
-    return value.producer is not None and value.producer.kind in ("undefined", "if")
+    is_structure = value.type.dtype is dtypes.variant
+    return is_structure or (value.producer is not None and value.producer.kind in ("undefined", "if"))
 
 
 def _filled(branches: list[Callable[[], list[Any]]]) -> list[Callable[[], list[Any]]]:
@@ -59,12 +62,36 @@ def _filled(branches: list[Callable[[], list[Any]]]) -> list[Callable[[], list[A
     types = [jax.eval_shape(branch) for branch in branches]
 
     def filled(branch: Callable[[], list[Any]], other: list[Any]) -> Callable[[], list[Any]]:
-        return lambda: [
-            jnp.zeros(type.shape, type.dtype) if array is None and type is not None else array
-            for array, type in zip(branch(), other, strict=True)
-        ]
+        return lambda: [_like(array, type) for array, type in zip(branch(), other, strict=True)]
 
     return [filled(branches[0], types[1]), filled(branches[1], types[0])]
+
+
+def _like(array: Any, other: Any) -> Any:
+    """One branch's value in the structure that holds the other's too."""
+    if isinstance(array, ElementList) and isinstance(other, ElementList):
+        array = array.with_capacity(other.capacity)
+        if array.buffer is None and other.buffer is not None:
+            array = array.with_buffer(jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), other.buffer))
+        length, known = array.length, array.known
+        if not isinstance(length, int) or length != other.length:
+            length = jnp.asarray(length, np.int32)
+        if known != other.known:
+            known = other.known if known == ANY else known if other.known == ANY else None
+        return array.with_(length=length, known=known, shape=array.shape if array.shape == other.shape else None)
+    if isinstance(array, Optional) and isinstance(other, Optional):
+        components = array.components
+        if components is None and other.components is not None:
+            components = [_zeros(x) for x in other.components]
+        elif components is not None and other.components is not None:
+            components = [_like(x, y) for x, y in zip(components, other.components, strict=True)]
+        is_same = array.has_value is other.has_value and isinstance(array.has_value, bool)
+        return Optional(components, array.has_value if is_same else jnp.asarray(array.has_value, bool))
+    return _zeros(other) if array is None and other is not None else array
+
+
+def _zeros(type: Any) -> Any:
+    return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), type)
 
 
 def evaluate_undefined(evaluator: Evaluator, operation: Operation, environment: Environment) -> Sequence[Any]:
@@ -86,41 +113,8 @@ def evaluate_alive(evaluator: Evaluator, operation: Operation, environment: Envi
     return [environment[operation.operands[0]]]
 
 
-def evaluate_while(evaluator: Evaluator, operation: Operation, environment: Environment) -> Sequence[Any]:
-    """Compiles a loop; what the body hands back unchanged is not carried, and stays known where it is known."""
-    condition, body = operation.regions
-    initial = [environment[value] for value in operation.operands]
-    is_carried = [result is not parameter for result, parameter in zip(body.results, body.parameters, strict=True)]
-    for block in (condition, body):
-        for parameter, array, carried in zip(block.parameters, initial, is_carried, strict=True):
-            if not carried:
-                environment[parameter] = array
-
-    def arguments(block: Block, carried: Sequence[Any]) -> None:
-        names = [p for p, is_moving in zip(block.parameters, is_carried, strict=True) if is_moving]
-        environment.update(zip(names, carried, strict=True))
-
-    def goes_on(carried: list[Any]) -> Any:
-        arguments(condition, carried)
-        evaluator.run(condition.operations, environment)
-        return jnp.reshape(environment[condition.results[0]], ())
-
-    def step(carried: list[Any]) -> list[Any]:
-        arguments(body, carried)
-        evaluator.run(body.operations, environment)
-        return [
-            _as_jax(environment[result])
-            for result, is_moving in zip(body.results, is_carried, strict=True)
-            if is_moving
-        ]
-
-    start = [_as_jax(array) for array, is_moving in zip(initial, is_carried, strict=True) if is_moving]
-    final = iter(jax.lax.while_loop(goes_on, step, start))  # type: ignore[arg-type]
-    return [next(final) if is_moving else array for array, is_moving in zip(initial, is_carried, strict=True)]
-
-
 def _as_jax(array: Any) -> Any:
-    return None if array is None else jnp.asarray(array)
+    return jnp.asarray(array) if is_plain(array) else array
 
 
 CONTROL = {

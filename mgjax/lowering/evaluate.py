@@ -73,6 +73,10 @@ class Evaluator:
         self.op_def = op_def
         self.control = control
         self._steps: dict[Operation, Step] = {}
+        # What lowerings of loops know: loops that only the host can run, upper bounds of counters, rounds compiled there.
+        self.on_host: set[Operation] = set()
+        self.bounds: dict[Value, int] = {}
+        self.compiled_rounds: dict[Any, Any] = {}
 
     def run(self, operations: Iterable[Operation], environment: Environment) -> None:
         """Evaluates the operations in order; adds their results to the environment."""

@@ -17,10 +17,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mgjax import dtypes
 from mgjax.errors import FeedError, UnsupportedError
 from mgjax.ir import Function, Operation, Value
 from mgjax.lowering.evaluate import Environment, Evaluator, NeedsValue
-from mgjax.ops import is_known
+from mgjax.lowering.loops import NeedsHost
+from mgjax.ops import ElementList, Optional, is_known
 from mgjax.passes import free_values
 
 LARGEST_EMBEDDED_CONSTANT = 1 << 14
@@ -73,6 +75,7 @@ class Program:
         self._on_device: dict[Value, Any] = {}
         self._lock = threading.RLock()
         self._stages: list[Stage] | None = None
+        self._host: dict[Operation, bool] = {}
 
     def trace(self, arrays: Sequence[Any]) -> list[Any]:
         """The results, computed inside whatever JAX transformation is active.
@@ -90,6 +93,8 @@ class Program:
                 self._evaluator.run(self.function.body.operations, environment)
             except NeedsValue as need:
                 raise self._refusal(need, environment) from need
+            except NeedsHost as need:
+                raise UnsupportedError(f"{need}; it runs on the host only, so call fn outside of jit, grad and the like") from need
             return [_as_array(environment[value]) for value in self.function.body.results]
 
     def run(self, arrays: Sequence[Any]) -> list[Any]:
@@ -101,6 +106,20 @@ class Program:
                     return self._run(stages, arrays)
                 except NeedsValue as need:
                     self._learn(need)
+                except NeedsHost as need:
+                    self._move_to_host(need.operation)
+
+    def _move_to_host(self, operation: Operation) -> None:
+        """Makes a plan in which the host runs a loop, and with it the loops around it."""
+        with self._lock:
+            while operation.block is not self.function.body and operation.block is not None:
+                self._evaluator.on_host.add(operation)
+                owner = operation.block.owner
+                assert isinstance(owner, Operation)
+                operation = owner
+            self._evaluator.on_host.add(operation)
+            self._host.clear()
+            self._stages = None
 
     # ---- running a plan
 
@@ -119,7 +138,7 @@ class Program:
                     if value in self._known:
                         environment[value] = _as_numpy(environment[value])
             for operation in stage.host:
-                for value in operation.operands:
+                for value in () if operation.regions else operation.operands:
                     environment[value] = _as_numpy(environment[value])
                 results = self._evaluator.results(operation, environment)
                 environment.update(zip(operation.results, results, strict=True))
@@ -154,6 +173,20 @@ class Program:
 
     def _is_host(self, operation: Operation) -> bool:
         """Whether the operation runs in Python: its lowering says so, or it takes or makes what no device holds."""
+        is_host = self._host.get(operation)
+        if is_host is None:
+            is_host = self._host[operation] = self._find_host(operation)
+        return is_host
+
+    def _find_host(self, operation: Operation) -> bool:
+        if operation.regions:
+            # A loop or a branch with a host step in it runs on the host as a whole.
+            inner = [operation_ for region in operation.regions for operation_ in region.operations]
+            # All are asked: each inner loop or branch with a host step is one of its own.
+            found = operation in self._evaluator.on_host or any([*map(self._is_host, inner)])
+            if found:
+                self._evaluator.on_host.add(operation)
+            return found
         lowering = self._evaluator.lowerings.get(operation.kind)
         if lowering is None:
             return False
@@ -177,9 +210,9 @@ class Program:
                     stage = max(stage, stage_of[producer] + 1)
             is_host = self._is_host(operation)
             if is_host:
-                stage = max(stage, *(self._host_ready(v, stage_of) for v in operation.operands), 0)
-                lowering = self._evaluator.lowerings[operation.kind]
-                if lowering.effect:
+                stage = max(stage, *(self._host_ready(v, stage_of) for v in values), 0)
+                lowering = self._evaluator.lowerings.get(operation.kind)
+                if lowering is None or lowering.effect:
                     stage = last_action = max(stage, last_action)
             stage_of[operation] = stage
             for value in operation.results:
@@ -261,6 +294,8 @@ def _fill_stages(
     for stage in reversed(stages):
         for operation in stage.host:
             wanted.update(dict.fromkeys(operation.operands))
+            for region in operation.regions:
+                wanted.update(free_values(region))
         made = {value: None for operation in stage.device for value in operation.results}
         stage.gives = [value for value in made if value in wanted]
         taken: dict[Value, None] = {}
@@ -310,7 +345,7 @@ def _outermost_value(value: Value, function: Function) -> Value | None:
 
 def _as_array(array: Any) -> Any:
     """A result of a trace: NumPy arrays of numbers stay what they are in dtype; None stays None."""
-    return array if array is None or isinstance(array, jax.Array) else np.asarray(array)
+    return array if array is None or isinstance(array, (jax.Array, ElementList, Optional)) else np.asarray(array)
 
 
 def _as_numpy(array: Any) -> Any:
@@ -318,12 +353,15 @@ def _as_numpy(array: Any) -> Any:
 
 
 def _holds_objects(value: Value) -> bool:
-    return value.type.dtype is not None and not value.type.dtype.is_numeric
+    dtype = value.type.dtype
+    return dtype is not None and not dtype.is_numeric and dtype is not dtypes.variant
 
 
 def _is_opaque(array: Any) -> bool:
     """Whether JAX cannot take the value: no value, or an array of objects such as strings."""
-    return array is None or (not isinstance(array, jax.Array) and np.asarray(array).dtype.kind in "OSU")
+    if array is None or isinstance(array, (ElementList, Optional)):
+        return array is None
+    return not isinstance(array, jax.Array) and np.asarray(array).dtype.kind in "OSU"
 
 
 def _static_key(array: Any) -> Any:

@@ -19,6 +19,7 @@ from mgjax.ops import (  # noqa: F401
     images,
     joining,
     linear_algebra,
+    lists,
     losses,
     matmul,
     normalization,
@@ -42,14 +43,19 @@ from mgjax.ops import (  # noqa: F401
     sparse_optimizers,
     special,
     suppression,
+    tensor_arrays,
     variables,
 )
+from mgjax.ops.lists import ANY, ElementList, Optional
 from mgjax.ops.philox import initial_generator
 from mgjax.ops.registry import REGISTRY, Lowering, Static, array_module, describe, is_known, lower, registered, table
 
 __all__ = [
+    "ANY",
     "REGISTRY",
+    "ElementList",
     "Lowering",
+    "Optional",
     "Static",
     "array_module",
     "describe",

@@ -16,6 +16,7 @@ import numpy as np
 from jax import lax
 
 from mgjax.errors import InternalError, InvalidArgumentError
+from mgjax.ops.lists import ElementList, add_lists
 from mgjax.ops.registry import array_module, is_known, lower, table
 from mgjax.shapes import describe
 
@@ -96,7 +97,9 @@ def squared_difference(xp, x, y):
 
 @lower("AddN")
 def add_n(inputs):
-    """The sum of arrays of one shape."""
+    """The sum of arrays of one shape; of lists, element by element."""
+    if isinstance(inputs[0], ElementList):
+        return functools.reduce(add_lists, inputs)
     for i, x in enumerate(inputs):
         if x.shape != inputs[0].shape:
             raise InvalidArgumentError(

@@ -13,6 +13,7 @@ from jax import lax
 
 from mgjax import dtypes
 from mgjax.errors import InvalidArgumentError
+from mgjax.ops.lists import ElementList
 from mgjax.ops.registry import Static, array_module, is_known, lower
 from mgjax.shapes import describe, is_compatible
 
@@ -248,6 +249,8 @@ def fill(dims: Static, value):
 
 @lower("ZerosLike")
 def zeros_like(x):
+    if isinstance(x, ElementList):
+        return x.zeros_like()
     if not is_known(x):
         return jnp.zeros_like(x)
     return np.broadcast_to(np.array(b"", object) if x.dtype == object else np.zeros((), x.dtype), x.shape)

@@ -7,6 +7,7 @@ from mgjax.passes.functionalize_conds import functionalize_conds
 from mgjax.passes.functionalize_loops import functionalize_loops
 from mgjax.passes.inline_functions import Library, inline_functions
 from mgjax.passes.order_effects import order_effects
+from mgjax.passes.thread_arrays import thread_arrays
 from mgjax.passes.thread_variables import GENERATOR_TYPE, thread_variables
 
 __all__ = [
@@ -23,5 +24,6 @@ __all__ = [
     "functionalize_loops",
     "inline_functions",
     "order_effects",
+    "thread_arrays",
     "thread_variables",
 ]

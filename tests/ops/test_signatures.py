@@ -34,6 +34,14 @@ WITHOUT_EFFECT = {
     "grad_x": "whether the product is part of a gradient",
     "grad_y": "whether the product is part of a gradient",
     "N": "the length of a list that arrives as a list",
+    "clear_after_read": "when memory is given back",
+    "identical_element_shapes": "a list's elements always have one shape",
+    "tensor_array_name": "which object a handle means, not what the op computes",
+    "stack_name": "which object a handle means, not what the op computes",
+    "source": "which list of gradients is meant: the pass that threads lists reads it",
+    "element_shape_except0": "the list knows the shape of its elements",
+    "num_elements": "the list knows how many elements it has",
+    "output_shapes": "the values have their shapes",
 }
 
 

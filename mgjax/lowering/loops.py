@@ -1,0 +1,341 @@
+"""Structured loops as JAX's: `scan` where the number of rounds is known while tracing, else `while_loop`.
+
+The number of rounds comes from an analysis of the condition: a comparison of a counter with what is known, or a
+conjunction of such. If only some parts of a conjunction can be read so, they are a bound. A list that rounds make longer
+(`mgjax.ops.lists`) gets room for all of them before the first; that takes the number of rounds or a bound.
+
+What neither can hold runs on the host, round by round, each compiled: a loop that makes a list longer without a bound, that
+changes a shape, or whose body is a host step.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mgjax.ir import Block, Operation, Value
+from mgjax.lowering.evaluate import Environment, Evaluator, NeedsValue
+from mgjax.ops import ANY, ElementList, is_known
+from mgjax.passes import free_values
+
+_ROOM = 4
+"""Elements: what a round on the host may add to a list."""
+
+_STATIC_SIZE = 64
+"""Elements: smaller NumPy arrays that a round on the host captures are part of its program."""
+
+
+class NeedsHost(Exception):
+    """A loop that only the host can run."""
+
+    def __init__(self, operation: Operation, reason: str):
+        super().__init__(f"{operation!r} cannot be compiled: {reason}")
+        self.operation = operation
+        self.reason = reason
+
+
+class _ShapeChange(Exception):
+    """A carried value has another shape or structure after a round."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rounds:
+    """How often a loop goes round: at most `most` times, exactly so often if `is_exact`; None if nothing is known."""
+
+    most: int | None
+    is_exact: bool
+
+
+def evaluate_while(evaluator: Evaluator, operation: Operation, environment: Environment) -> Sequence[Any]:
+    """The final values of what the loop carries; those that are known while tracing stay NumPy."""
+    initial = [environment[value] for value in operation.operands]
+    if operation in evaluator.on_host:
+        return _run_on_host(evaluator, operation, initial, environment)
+    if _holds_objects(operation):
+        raise NeedsHost(operation, "it carries values that no device holds")
+    rounds = count_rounds(evaluator, operation, environment)
+    if rounds.is_exact and rounds.most == 0:
+        return initial
+    condition, body = operation.regions
+
+    def step(carried: Sequence[Any]) -> list[Any]:
+        arrays = evaluator.block(body, carried, environment)
+        return [_like(_as_carried(array), before) for array, before in zip(arrays, carried, strict=True)]
+
+    def goes_on(carried: Sequence[Any]) -> Any:
+        return jnp.reshape(evaluator.block(condition, carried, environment)[0], ())
+
+    carried = [_as_carried(array) for array in initial]
+    try:
+        carried = _settle(step, carried, rounds)
+    except _ShapeChange as change:
+        raise NeedsHost(operation, str(change)) from change
+    if rounds.is_exact:
+        assert rounds.most is not None
+        final, _ = jax.lax.scan(lambda carry, _: (step(carry), None), carried, None, length=rounds.most)
+    else:
+        final = jax.lax.while_loop(goes_on, step, carried)
+    return [_released(array, before, rounds) for array, before in zip(final, initial, strict=True)]
+
+
+def _as_carried(array: Any) -> Any:
+    return array if array is None or not is_plain(array) else jnp.asarray(array)
+
+
+def is_plain(array: Any) -> bool:
+    """Whether it is an array, not a structure of arrays such as a list."""
+    return isinstance(array, (jax.Array, np.ndarray, np.generic, int, float, bool, complex))
+
+
+def _like(array: Any, before: Any) -> Any:
+    """A value after a round, in the structure that it had before, as far as nothing is lost."""
+    if isinstance(array, ElementList) and isinstance(before, ElementList):
+        if not isinstance(before.length, int) and isinstance(array.length, int):
+            array = array.with_(length=jnp.asarray(array.length, np.int32))
+        known = array.known if before.known == array.known else None
+        return array.with_(
+            is_fixed=before.is_fixed, shape=before.shape, known=known if before.known != ANY else array.known
+        )
+    return array
+
+
+def _settle(step: Callable, carried: list[Any], rounds: Rounds) -> list[Any]:
+    """The values before the first round in the structure that a round keeps: buffers made, and large enough."""
+    grows = [0] * len(carried)
+    for _ in range(8):
+        after = jax.eval_shape(step, carried)
+        if jax.tree.structure(after) == jax.tree.structure(carried) and _same_types(after, carried):
+            return carried
+        for i, (before, found) in enumerate(zip(carried, after, strict=True)):
+            if isinstance(before, ElementList) and isinstance(found, ElementList):
+                carried[i] = _settled_list(before, found, rounds)
+                grows[i] = found.capacity - before.capacity
+            elif before is None and found is not None:
+                # A variable without a value that a round gives one.
+                carried[i] = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), found)
+            elif is_plain(before) and (before.shape, before.dtype) != (found.shape, found.dtype):
+                raise _ShapeChange(f"it carries {before.dtype}{list(before.shape)} and then {list(found.shape)}")
+            elif jax.tree.structure(before) != jax.tree.structure(found):
+                raise _ShapeChange("what it carries changes in structure")
+    raise _ShapeChange("what it carries changes from round to round")
+
+
+def _settled_list(before: ElementList, found: ElementList, rounds: Rounds) -> ElementList:
+    if before.known != found.known:
+        before = before.with_(known=found.known if before.known == ANY else None)
+    if isinstance(before.length, int) and not isinstance(found.length, int):
+        before = before.with_(length=jnp.asarray(before.length, np.int32))
+    elif isinstance(before.length, int) and found.length != before.length:
+        return before.with_(length=jnp.asarray(before.length, np.int32))
+    elif found.capacity > before.capacity:
+        if rounds.most is None:
+            raise _ShapeChange("it makes a list longer, and nothing bounds the number of rounds")
+        growth = found.capacity - before.capacity
+        before = before.with_capacity(before.capacity + growth * rounds.most).with_(is_fixed=True)
+    if before.buffer is None and found.buffer is not None:
+        item = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), found.buffer)
+        before = before.with_buffer(item)
+    return before
+
+
+def _same_types(a: Any, b: Any) -> bool:
+    pairs = zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
+    return all(x.shape == y.shape and x.dtype == y.dtype for x, y in pairs)
+
+
+def _released(array: Any, before: Any, rounds: Rounds) -> Any:
+    """A list after the loop: it may grow again."""
+    if not isinstance(array, ElementList):
+        return array
+    array = array.with_(is_fixed=isinstance(before, ElementList) and before.is_fixed)
+    if isinstance(before, ElementList) and isinstance(before.length, int) and rounds.is_exact and not array.grows:
+        # Each round did the same: what room was made is what was filled.
+        added = array.capacity - before.capacity
+        if added > 0:
+            return array.with_(length=array.capacity)
+    return array
+
+
+# ---- the number of rounds
+
+
+def count_rounds(evaluator: Evaluator, operation: Operation, environment: Environment) -> Rounds:
+    """How often the loop goes round, as far as its condition says it from what is known while tracing."""
+    condition, body = operation.regions
+    known = _known_values(evaluator, condition, environment)
+    known_in_body = _known_values(evaluator, body, environment)
+
+    def step_of(index: int) -> int | None:
+        """What each round adds to a carried value."""
+        value = _seen_through(body.results[index])
+        producer, parameter = value.producer, body.parameters[index]
+        if producer is None or producer.kind not in ("Add", "AddV2", "Sub"):
+            return None
+        a, b = (_seen_through(operand) for operand in producer.operands)
+        other = b if a is parameter else a if b is parameter and producer.kind != "Sub" else None
+        step = known_in_body.get(other) if other is not None else None
+        if step is None or np.size(step) != 1 or np.asarray(step).dtype.kind not in "iu":
+            return None
+        return -int(step) if producer.kind == "Sub" else int(step)
+
+    def compare(kind: str, a: Value, b: Value) -> Rounds:
+        a, b = _seen_through(a), _seen_through(b)
+        if b in condition.parameters and a not in condition.parameters:
+            mirrored = {"Less": "Greater", "LessEqual": "GreaterEqual", "Greater": "Less", "GreaterEqual": "LessEqual"}
+            return compare(mirrored[kind], b, a)
+        if a not in condition.parameters:
+            return Rounds(None, False)
+        index = condition.parameters.index(a)
+        start, step = environment[operation.operands[index]], step_of(index)
+        limit, is_exact = _limit(b, known, upper=kind in ("Less", "LessEqual"))
+        if limit is None or step is None or not step:
+            return Rounds(None, False)
+        rising = kind in ("Less", "LessEqual")
+        if (step > 0) is not rising:
+            return Rounds(None, False)
+        if is_plain(start) and is_known(start):
+            first = int(start)
+        else:
+            bound = evaluator.bounds.get(operation.operands[index])
+            if bound is None or rising:
+                return Rounds(None, False)
+            first, is_exact = bound, False
+        distance = limit - first if rising else first - limit
+        distance += 1 if kind in ("LessEqual", "GreaterEqual") else 0
+        return Rounds(max(0, math.ceil(distance / abs(step))), is_exact)
+
+    def rounds_of(value: Value) -> Rounds:
+        producer = _seen_through(value).producer
+        if producer is None:
+            return Rounds(None, False)
+        if producer.kind == "LogicalAnd":
+            a, b = (rounds_of(operand) for operand in producer.operands)
+            counts = [x.most for x in (a, b) if x.most is not None]
+            return Rounds(min(counts) if counts else None, a.is_exact and b.is_exact)
+        if producer.kind in ("Less", "LessEqual", "Greater", "GreaterEqual"):
+            return compare(producer.kind, *producer.operands)
+        fixed = known.get(_seen_through(value))
+        if fixed is not None and np.size(fixed) == 1 and not bool(fixed):
+            return Rounds(0, True)
+        return Rounds(None, False)
+
+    rounds = rounds_of(condition.results[0])
+    for index, result in enumerate(operation.results):
+        start, step = environment[operation.operands[index]], step_of(index)
+        if rounds.most is not None and step is not None and is_plain(start) and is_known(start) and np.size(start) == 1:
+            evaluator.bounds[result] = int(start) + max(0, step) * rounds.most
+        else:
+            evaluator.bounds.pop(result, None)
+    return rounds
+
+
+def _limit(value: Value, known: dict[Value, Any], upper: bool) -> tuple[int | None, bool]:
+    """What a counter is compared with, or an upper bound of it; whether it is exact."""
+    value = _seen_through(value)
+    found = known.get(value)
+    if found is not None and np.size(found) == 1 and np.asarray(found).dtype.kind in "iu":
+        return int(found), True
+    producer = value.producer
+    if upper and producer is not None and producer.kind == "Minimum":
+        bounds = [_limit(operand, known, upper)[0] for operand in producer.operands]
+        counts = [bound for bound in bounds if bound is not None]
+        return (min(counts) if counts else None), False
+    return None, False
+
+
+def _seen_through(value: Value) -> Value:
+    while value.producer is not None and value.producer.kind == "Identity":
+        value = value.producer.operands[0]
+    return value
+
+
+def _known_values(evaluator: Evaluator, block: Block, environment: Environment) -> dict[Value, Any]:
+    """The values of the block, and those that it captures, that are known while tracing and the same in every round."""
+    known: Environment = {
+        value: environment[value]
+        for value in free_values(block)
+        if value in environment and is_plain(environment[value]) and is_known(environment[value])
+    }
+    for operation in block.operations:
+        lowering = evaluator.lowerings.get(operation.kind)
+        if lowering is None or lowering.draws or lowering.writes or lowering.effect or lowering.host:
+            continue
+        if all(value in known for value in operation.operands):
+            results = evaluator.results(operation, known)
+            known.update((v, x) for v, x in zip(operation.results, results, strict=True) if is_plain(x) and is_known(x))
+    return known
+
+
+# ---- on the host
+
+
+def _run_on_host(
+    evaluator: Evaluator, operation: Operation, carried: list[Any], environment: Environment
+) -> Sequence[Any]:
+    """Round by round, each compiled as far as it can be."""
+    condition, body = operation.regions
+    captured = {v: environment[v] for region in operation.regions for v in free_values(region) if v in environment}
+    if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves([carried, list(captured.values())])):
+        raise NeedsHost(operation, "it is part of what is compiled")
+    before = list(carried)
+    carried = [_with_room(_entered(array)) for array in carried]
+    while bool(np.asarray(_round(evaluator, operation, condition, carried, captured)[0]).reshape(())):
+        carried = _round(evaluator, operation, body, [_with_room(array) for array in carried], captured)
+    return [_left(array, old) for array, old in zip(carried, before, strict=True)]
+
+
+def _entered(array: Any) -> Any:
+    if not isinstance(array, ElementList) or array.is_fixed:
+        return array
+    return array.with_(length=jnp.asarray(array.length, np.int32), is_fixed=True)
+
+
+def _left(array: Any, before: Any) -> Any:
+    if not isinstance(array, ElementList) or not isinstance(before, ElementList) or before.is_fixed:
+        return array
+    return array.with_(length=int(array.length), is_fixed=False)
+
+
+def _with_room(array: Any) -> Any:
+    """A list with room for what a round may add, in steps that keep the number of programs small."""
+    if not isinstance(array, ElementList) or isinstance(array.length, int):
+        return array
+    return array if int(array.length) + _ROOM <= array.capacity else array.with_capacity(2 * array.capacity + _ROOM)
+
+
+def _round(
+    evaluator: Evaluator, operation: Operation, block: Block, carried: Sequence[Any], captured: dict[Value, Any]
+) -> list[Any]:
+    compiled = evaluator.compiled_rounds
+    static = {v: x for v, x in captured.items() if isinstance(x, np.ndarray) and x.size <= _STATIC_SIZE}
+    key = (block, tuple((x.dtype.str, x.shape, x.tobytes()) for x in static.values() if x.dtype.kind != "O"))
+    if key not in compiled and not any(_is_opaque(array) for array in [*carried, *captured.values()]):
+
+        def step(carried: Sequence[Any], given: dict[int, Any], names: tuple[Value, ...]) -> list[Any]:
+            inner = {**static, **{names[i]: array for i, array in given.items()}}
+            return [_as_carried(array) for array in evaluator.block(block, carried, inner)]
+
+        compiled[key] = jax.jit(step, static_argnums=2)
+    if compiled.get(key) is not None:
+        names = tuple(value for value in captured if value not in static)
+        try:
+            return list(compiled[key](list(carried), {i: captured[v] for i, v in enumerate(names)}, names))
+        except (NeedsValue, NeedsHost):
+            compiled[key] = None
+    return [np.asarray(x) if is_plain(x) else x for x in evaluator.block(block, carried, dict(captured))]
+
+
+def _is_opaque(array: Any) -> bool:
+    return array is None or (
+        is_plain(array) and not isinstance(array, jax.Array) and np.asarray(array).dtype.kind in "OSU"
+    )
+
+
+def _holds_objects(operation: Operation) -> bool:
+    return any(value.type.dtype is not None and value.type.dtype.name == "string" for value in operation.results)

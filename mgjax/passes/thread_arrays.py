@@ -1,0 +1,230 @@
+"""Makes the lists that `TensorArray`s and `Stack`s hold SSA values, as `thread_variables` does with variables.
+
+What makes such a list gives the list itself in the place of its handle; what changes one takes the present list in the place
+of the handle, and gives the next one before its other results. A list changed in a loop is carried; in a branch it is a result.
+
+    func @main(%x: float32[]) {                             func @main(%x: float32[]) {
+      %s = StackV2(%n) : (resource[])                         %s = StackV2(%n) : (variant[])
+      %push = StackPushV2(%s, %x) : (float32[])        ->     %push = StackPushV2(%s, %x) : (variant[], float32[])
+      %pop = StackPopV2(%s) : (float32[])                     %pop = StackPopV2(%push) : (variant[], float32[])
+      return %pop                                             return %pop:1
+    }                                                       }
+
+The list of gradients that `TensorArrayGradV3` names is one for each array and source, made where it is first asked for; if
+that is in a loop, before the loop. A handle that is pushed on a stack, as gradients of nested loops do, stands for what
+its list holds at the end of the round.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mgjax import dtypes
+from mgjax.ir import Block, Function, Operation, TensorType, Value, walk, walk_blocks
+from mgjax.passes.effects import Traits
+from mgjax.passes.names import Names
+
+_LIST = TensorType(dtypes.variant, ())
+_FLOW = TensorType(dtypes.float32, ())
+_MAKERS = frozenset({"TensorArrayV3", "TensorArrayV2", "StackV2"})
+_GRADIENTS = frozenset({"TensorArrayGradV3", "TensorArrayGradV2"})
+_PREFIXES = ("TensorArray", "Stack")
+
+Key = Operation | tuple["Key", str]
+"""What made the list: an operation; for gradients the key of the array and the source."""
+
+
+def thread_arrays(function: Function, traits: Traits) -> None:
+    """Replaces the handles of an ordered function; see the module's docstring."""
+    if any(operation.kind in _MAKERS for operation in walk(function.body)):
+        _Threading(function, traits).run(function.body, {})
+
+
+class _Threading:
+    def __init__(self, function: Function, traits: Traits):
+        self.traits = traits
+        self.names = Names(function)
+        self.keys: dict[Value, Key | None] = {}
+        self.parameters: dict[Value, Value] = {}
+        for operation in walk(function.body):
+            for region in operation.regions:
+                self.parameters.update(zip(region.parameters, operation.operands, strict=False))
+        for operation in walk(function.body):
+            for value in [*operation.operands, *operation.results]:
+                self.key(value)
+
+    def key(self, value: Value) -> Key | None:
+        """Which list the value is a handle of."""
+        trail: list[Value] = []
+        sources: list[str] = []
+        found: Key | None = None
+        while True:
+            if not sources and value in self.keys:
+                found = self.keys[value]
+                break
+            if not sources:
+                trail.append(value)
+            operation = value.producer
+            following: Value | None = None
+            if operation is None:
+                following = self.parameters.get(value)
+            elif operation.kind in _MAKERS and value.index == 0:
+                found = operation
+            elif operation.kind in _GRADIENTS and value.index == 0:
+                sources.append(str(operation.attributes.get("source", "")))
+                following = operation.operands[0]
+            elif operation.kind == "StackPopV2" and value.type.dtype is dtypes.resource:
+                found = operation
+            elif operation.kind == "while":
+                following = operation.operands[value.index]
+            elif operation.kind == "if":
+                sides = [region.results[value.index] for region in operation.regions]
+                following = next((v for v in sides if v.producer is None or v.producer.kind != "undefined"), None)
+            elif self.traits.forwards(operation) and value.index < len(operation.operands):
+                following = operation.operands[value.index]
+            if following is None:
+                break
+            value = following
+        if found is not None:
+            for source in reversed(sources):
+                found = (found, source)
+        for passed in trail:
+            self.keys[passed] = found
+        return found
+
+    def maker(self, key: Key) -> Operation:
+        while not isinstance(key, Operation):
+            key = key[0]
+        return key
+
+    def is_change(self, operation: Operation) -> bool:
+        """Whether it changes the list that its first operand names."""
+        return operation.kind.startswith(_PREFIXES) and bool(self.traits.effects(operation).writes)
+
+    def used(self, block: Block, changed_only: bool) -> dict[Key, None]:
+        """The lists from outside that the block changes, or asks for."""
+        inside = set(walk(block))
+        found: dict[Key, None] = {}
+        for operation in walk(block):
+            key = self.key(operation.operands[0]) if operation.operands and self.is_change(operation) else None
+            if operation.kind in _GRADIENTS and not changed_only:
+                key = self.keys.get(operation.results[0])
+            if key is not None and self.maker(key) not in inside:
+                found[key] = None
+        return found
+
+    def run(self, block: Block, present: dict[Key, Value]) -> None:
+        kept: list[Operation] = []
+        late: list[Operation] = []
+        for operation in list(block.operations):
+            if operation.kind in ("if", "while"):
+                kept += self.make_gradients(operation, present)
+                self.thread_if(operation, present) if operation.kind == "if" else self.thread_while(operation, present)
+            elif operation.kind in _MAKERS:
+                operation.results[0].type = _LIST
+                present[operation] = operation.results[0]
+            elif operation.kind in _GRADIENTS:
+                if not self.make_gradient(operation, present):
+                    self.replace(operation.results[1], operation.operands[1], block)
+                    operation.set_operands(())
+                    continue
+            elif operation.operands and operation.kind.startswith(_PREFIXES):
+                if operation.kind == "StackPushV2" and self.key(operation.operands[1]) is not None:
+                    late.append(operation)
+                    continue
+                self.thread_plain(operation, present)
+            elif self.traits.forwards(operation) and self.keys.get(operation.results[0]) is not None:
+                operation.set_operands(())
+                continue
+            kept.append(operation)
+        for operation in late:
+            pushed = self.key(operation.operands[1])
+            assert pushed is not None
+            operation.set_operand(1, present[pushed])
+            self.thread_plain(operation, present)
+            kept.append(operation)
+        block.set_operations(kept)
+
+    def replace(self, old: Value, new: Value, block: Block) -> None:
+        block.replace_value(old, new)
+        for operation in block.operations:
+            for region in operation.regions:
+                for inner in walk_blocks(region):
+                    inner.results = [new if value is old else value for value in inner.results]
+
+    def thread_plain(self, operation: Operation, present: dict[Key, Value]) -> None:
+        key = self.key(operation.operands[0])
+        if key is None or key not in present:
+            return  # refused later, by name: the handle comes from somewhere else
+        operation.set_operand(0, present[key])
+        if self.is_change(operation):
+            present[key] = self.first_result(operation)
+        popped = operation.results[-1] if operation.kind == "StackPopV2" else None
+        if popped is not None and popped.type.dtype is dtypes.resource:
+            popped.type = _LIST
+            present[operation] = popped
+
+    def first_result(self, operation: Operation) -> Value:
+        value = operation.add_result(_LIST)
+        operation.results = [value, *operation.results[:-1]]
+        for index, result in enumerate(operation.results):
+            result.index = index
+        return value
+
+    def make_gradient(self, operation: Operation, present: dict[Key, Value]) -> bool:
+        """Makes the list of gradients, unless there is one."""
+        key = self.keys[operation.results[0]]
+        if key is None or isinstance(key, Operation) or key in present or key[0] not in present:
+            return False
+        operation.set_operand(0, present[key[0]])
+        operation.results[0].type = _LIST
+        present[key] = operation.results[0]
+        return True
+
+    def make_gradients(self, operation: Operation, present: dict[Key, Value]) -> list[Operation]:
+        """Makes the lists of gradients that the regions ask for first."""
+        made: list[Operation] = []
+        for region in operation.regions:
+            for key in self.used(region, changed_only=False):
+                if isinstance(key, Operation) or key in present or key[0] not in present:
+                    continue
+                attributes = {"dtype": dtypes.float32, "value": np.zeros((), np.float32)}
+                flow = Operation("Const", self.names.new(f"{operation.name}/flow"), (), attributes, [_FLOW])
+                gradient = Operation(
+                    "TensorArrayGradV3",
+                    self.names.new(f"{operation.name}/{key[1]}"),
+                    [present[key[0]], flow.result],
+                    {"source": key[1]},
+                    [_LIST, _FLOW],
+                )
+                present[key] = gradient.results[0]
+                made += [flow, gradient]
+        return made
+
+    def changed(self, operation: Operation, present: dict[Key, Value]) -> list[Key]:
+        found = {key: None for region in operation.regions for key in self.used(region, changed_only=True)}
+        return [key for key in found if key in present]
+
+    def thread_if(self, operation: Operation, present: dict[Key, Value]) -> None:
+        changed = self.changed(operation, present)
+        for region in operation.regions:
+            inner = dict(present)
+            self.run(region, inner)
+            region.results.extend(inner[key] for key in changed)
+        for key in changed:
+            present[key] = operation.add_result(_LIST)
+
+    def thread_while(self, operation: Operation, present: dict[Key, Value]) -> None:
+        changed = self.changed(operation, present)
+        for key in changed:
+            operation.add_operand(present[key])
+        for region in operation.regions:
+            inner = dict(present)
+            for i, key in enumerate(changed):
+                label = self.names.new(f"{operation.name}/{region.label}/list_{i}")
+                inner[key] = region.add_parameter(_LIST, label)
+            self.run(region, inner)
+            if region.label == "body":
+                region.results.extend(inner[key] for key in changed)
+        for key in changed:
+            present[key] = operation.add_result(_LIST)
