@@ -125,14 +125,15 @@ def conv_3d_backprop_filter(input, filter, out_backprop, **attrs):
 def depthwise_conv_2d(input, filter, *, strides, padding, data_format="NHWC", dilations=(), explicit_paddings=()):
     """Convolves each channel with filters of its own: `filter` is `[height, width, channel, multiplier]`.
 
-    Output channel c * multiplier + m is the image's channel c under filter m.
+    Output channel c * multiplier + m is the image's channel c under filter m. `dilations` is not heeded, as in
+    TensorFlow 1.15 (depthwise_conv_op.cc reads it and no more): graphs made there rearrange the image instead.
     """
     height, width, channels, multiplier = filter.shape
     attrs = {
         "strides": strides,
         "padding": padding,
         "data_format": data_format,
-        "dilations": dilations or (1, 1, 1, 1),
+        "dilations": (1, 1, 1, 1),
         "explicit_paddings": explicit_paddings,
     }
 

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from mgjax.errors import InvalidArgumentError
 from mgjax.ops.registry import lower
 
 
@@ -29,6 +30,8 @@ def ctc_loss(
     More labels than time steps give a loss and a gradient of NaN, where TensorFlow raises (ctc_loss_calculator.h), or
     of zero if they are to be ignored. The gradient output itself has no derivative, as in TensorFlow.
     """
+    if inputs.shape[1] == 0:
+        raise InvalidArgumentError("batch_size must not be 0")
     labels, lengths = _rows(inputs.shape, labels_indices, labels_values, preprocess_collapse_repeated)
     too_long = lengths > sequence_length
     loss, gradient = _loss(inputs, labels, jnp.where(too_long, 0, lengths), sequence_length, ctc_merge_repeated)

@@ -245,3 +245,31 @@ def resampler(data, warp):
 def resampler_grad(data, warp, grad_output):
     """Pullback of `resampler` in both operands."""
     return jax.vjp(resampler, jnp.asarray(data), jnp.asarray(warp))[1](jnp.asarray(grad_output))
+
+
+@lower("ImageConnectedComponents")
+def image_connected_components(image):
+    """Labels the regions of equal pixels of each image, `[batch, height, width]`: 0 where pixels are zero or False.
+
+    Other labels, int64, are one more than the position of the region's first pixel in the batch.
+    """
+    image = jnp.asarray(image)
+    positions = jnp.arange(image.size, dtype=np.int64).reshape(image.shape)
+
+    def spread(state):
+        labels, _ = state
+        least = labels
+        for axis in (1, 2):
+            before, after = (lax.slice_in_dim(labels, *ends, axis=axis) for ends in ((0, -1), (1, None)))
+            joined = jnp.diff(image, axis=axis) == 0 if image.dtype != bool else ~jnp.diff(image, axis=axis)
+            both = jnp.where(joined, jnp.minimum(before, after), image.size)
+            edges = [(0, 0)] * 3
+            for side in ((0, 1), (1, 0)):
+                edges[axis] = side
+                least = jnp.minimum(least, jnp.pad(both, edges, constant_values=image.size))
+        # A label is a pixel; what that pixel's label is by now, is reached at once.
+        least = jnp.minimum(least, least.ravel()[least])
+        return least, jnp.any(least != labels)
+
+    labels, _ = lax.while_loop(lambda state: state[1], spread, (positions, np.True_))
+    return jnp.where(image == 0, 0, labels + 1)

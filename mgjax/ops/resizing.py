@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mgjax.errors import UnsupportedError
 from mgjax.ops.registry import Static, lower
 
 _HALF = np.float32(0.5)
@@ -162,3 +163,72 @@ def _cover(size, new_size, align_corners):
     if scale == 0:
         return np.eye(1, size, dtype=np.float32).repeat(new_size, axis=0)
     return (covered / scale).astype(np.float32)
+
+
+def _sine(x, radius):
+    turn = np.float32(np.pi) * jnp.where(x == 0, 1, x)
+    return jnp.where(x <= 1e-3, 1, radius * jnp.sin(turn) * jnp.sin(turn / radius) / turn**2)
+
+
+def _keys(x):
+    return jnp.where(x >= 1, ((-0.5 * x + 2.5) * x - 4) * x + 2, (1.5 * x - 2.5) * x * x + 1)
+
+
+def _mitchell(x):
+    return jnp.where(x >= 1, ((-7 / 18 * x + 2) * x - 10 / 3) * x + 16 / 9, (7 / 6 * x - 2) * x * x + 8 / 9)
+
+
+# Radius in pixels, and the weight at a distance below it.
+_KERNELS = {
+    "lanczos1": (1, lambda x: _sine(x, 1)),
+    "lanczos3": (3, lambda x: _sine(x, 3)),
+    "lanczos5": (5, lambda x: _sine(x, 5)),
+    "gaussian": (1.5, lambda x: jnp.exp(-2 * x * x)),
+    "box": (0.5, lambda x: jnp.where(x < 0.5, 1, 0.5)),
+    "triangle": (1, lambda x: 1 - x),
+    "keyscubic": (2, _keys),
+    "mitchellcubic": (2, _mitchell),
+}
+
+
+@lower("ScaleAndTranslate")
+def scale_and_translate(images, size: Static, scale, translation, *, kernel_type="lanczos3", antialias=True):
+    """Resamples: the source point x goes to x * scale + translation; `antialias` widens the kernel where it shrinks.
+
+    Points outside the source are zero; float32.
+    """
+    images = jnp.asarray(images).astype(np.float32)
+    for axis, new_size in zip((1, 2), map(int, size), strict=True):
+        given = (images.shape[axis], new_size, scale[axis - 1], translation[axis - 1], kernel_type, antialias)
+        images = jnp.moveaxis(jnp.tensordot(images, _resampling(*given), [[axis], [1]]), -1, axis)
+    return images
+
+
+def _resampling(size, new_size, scale, translation, kernel_type, antialias):
+    """The weight of each source pixel in each new one, `[new_size, size]`."""
+    if kernel_type not in _KERNELS:
+        raise UnsupportedError(f"kernel_type {kernel_type!r} is not supported ({', '.join(_KERNELS)} are)")
+    radius, kernel = _KERNELS[kernel_type]
+    inverse = 1 / jnp.asarray(scale)
+    widened = jnp.maximum(inverse, 1) if antialias else np.float32(1)
+    place = (np.arange(new_size, dtype=np.float32) + _HALF)[:, None] * inverse - inverse * translation
+    distance = jnp.abs((np.arange(size, dtype=np.float32) + _HALF - place) / widened)
+    inside = distance <= radius if kernel_type == "box" else distance < radius
+    weights = jnp.where(inside, kernel(distance), 0)
+    total = jnp.sum(weights, 1, keepdims=True)
+    sampled = (place >= 0) & (place <= size)
+    normal = jnp.where(jnp.abs(total) > 1000 * np.finfo(np.float32).tiny, total, 1)
+    return jnp.where(sampled, weights / normal, 0).astype(np.float32)
+
+
+@lower("ScaleAndTranslateGrad")
+def scale_and_translate_grad(grads, original_image, scale, translation, *, kernel_type="lanczos3", antialias=True):
+    """Transpose of `scale_and_translate`, in the dtype of `original_image`."""
+
+    def forward(images):
+        return scale_and_translate(
+            images, grads.shape[1:3], scale, translation, kernel_type=kernel_type, antialias=antialias
+        )
+
+    operand = jax.ShapeDtypeStruct(original_image.shape, np.float32)
+    return jax.linear_transpose(forward, operand)(jnp.asarray(grads, np.float32))[0].astype(original_image.dtype)

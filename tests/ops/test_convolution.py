@@ -153,16 +153,23 @@ def test_dilation_and_its_gradients_equal_tensorflow(padding, stride, rate):
     check("Dilation2DBackpropFilter", operands, attrs, atol=1e-5)
 
 
-@pytest.mark.parametrize("padding, stride, dilation", [("SAME", 2, 1), ("VALID", 1, 2)])
-def test_depthwise_convolution_is_that_of_each_channel(padding, stride, dilation):
+@pytest.mark.parametrize("padding, stride", [("SAME", 2), ("VALID", 1)])
+def test_depthwise_convolution_is_that_of_each_channel(padding, stride):
     x, f = random_array("float32", [2, 6, 7, 3]), random_array("float32", [3, 2, 3, 2])
-    attrs = {"strides": four(stride), "padding": padding, "dilations": four(dilation)}
+    attrs = {"strides": four(stride), "padding": padding}
     y = REGISTRY["DepthwiseConv2dNative"].function(x, f, **attrs)
     alone = [REGISTRY["Conv2D"].function(x[..., c : c + 1], f[:, :, c : c + 1], **attrs) for c in range(3)]
     assert_allclose(y, jnp.concatenate(alone, -1), **LOOSE)
     attrs = {"padding": padding, "data_format": "NCHW", "strides": (1, 1, stride, stride)}
-    attrs["dilations"] = (1, 1, dilation, dilation)
     assert_allclose(REGISTRY["DepthwiseConv2dNative"].function(nchw(x), f, **attrs), nchw(y), **LOOSE)
+
+
+def test_depthwise_convolution_does_not_heed_dilations():
+    # As 1.15 has it; 2.x does dilate.
+    x, f = random_array("float32", [1, 7, 7, 2]), random_array("float32", [3, 3, 2, 1])
+    attrs = {"strides": four(1), "padding": "VALID"}
+    conv = REGISTRY["DepthwiseConv2dNative"].function
+    assert_allclose(conv(x, f, dilations=four(2), **attrs), conv(x, f, **attrs))
 
 
 def test_one_by_one_convolution_is_a_matrix_product():

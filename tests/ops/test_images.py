@@ -124,3 +124,13 @@ def test_jax_derives_the_gradient_ops(op):
     found = REGISTRY["CropAndResizeGradImage"].function(grads, BOXES, BOX_IND, np.array(image.shape), T=dtypes.float32)
     assert_allclose(found, by_image, **LOOSE)
     assert_allclose(REGISTRY["CropAndResizeGradBoxes"].function(grads, image, BOXES, BOX_IND), by_boxes, **LOOSE)
+
+
+def test_connected_pixels_of_one_value_are_one_component():
+    image = np.array([[[1, 1, 0, 2], [0, 1, 0, 2], [1, 0, 2, 2]], [[0, 0, 0, 0], [3, 0, 3, 3], [3, 3, 3, 0]]])
+    labels = REGISTRY["ImageConnectedComponents"].function(image)
+    expected = [[[1, 1, 0, 4], [0, 1, 0, 4], [9, 0, 4, 4]], [[0, 0, 0, 0], [17, 0, 17, 17], [17, 17, 17, 0]]]
+    assert_array_equal(labels, expected)
+    assert_array_equal(
+        REGISTRY["ImageConnectedComponents"].function(image == 1)[0], [[1, 1, 0, 0], [0, 1, 0, 0], [9, 0, 0, 0]]
+    )

@@ -54,3 +54,16 @@ def test_jax_derives_the_gradient_op(op):
     x, g = random_array("float32", [1, 4, 5, 2]), jnp.asarray(random_array("float32", [1, 7, 3, 2]))
     _, pullback = jax.vjp(lambda x: REGISTRY[op].function(x, np.array([7, 3])), x)
     assert_allclose(pullback(g)[0], REGISTRY[f"{op}Grad"].function(g, x), **FLOATING)
+
+
+KERNELS = ["lanczos1", "lanczos3", "lanczos5", "gaussian", "box", "triangle", "keyscubic", "mitchellcubic"]
+
+
+@pytest.mark.parametrize("antialias", [True, False])
+@pytest.mark.parametrize("kernel_type", KERNELS)
+def test_resampling_and_its_gradient_equal_tensorflow(kernel_type, antialias):
+    attrs = {"kernel_type": kernel_type, "antialias": antialias}
+    given = {"scale": np.float32([0.63, 1.7]), "translation": np.float32([0.4, -1.3])}
+    x = random_array("float32", [2, 7, 6, 3])
+    [y] = check("ScaleAndTranslate", {"images": x, "size": np.array([5, 9], np.int32), **given}, attrs, **FLOATING)
+    check("ScaleAndTranslateGrad", {"grads": y, "original_image": x, **given}, attrs, **FLOATING)
