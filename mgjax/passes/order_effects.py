@@ -124,14 +124,21 @@ class _Ordering:
 
     def _pop_writer(self, writers: list[int]) -> int:
         """The first writer whose variables no operation waits to read that could still go before it."""
-        for place in sorted(writers):
+        held: list[int] = []
+        chosen = None
+        while writers and chosen is None:
+            place = heapq.heappop(writers)
             writer = self.block.operations[place]
             waiting = [op for name in self.writes[writer] for op in self.readers.get(name, ()) if op is not writer]
             if not waiting or self._all_follow(writer, waiting):
-                writers.remove(place)
-                heapq.heapify(writers)
-                return place
-        return heapq.heappop(writers)
+                chosen = place
+            else:
+                held.append(place)
+        if chosen is None:  # each waits for a read that another one keeps back
+            chosen = held.pop(0)
+        for place in held:
+            heapq.heappush(writers, place)
+        return chosen
 
     def _all_follow(self, writer: Operation, operations: list[Operation]) -> bool:
         """Whether each of the operations comes after the writer by data and control edges."""
