@@ -73,7 +73,7 @@ def evaluate_while(evaluator: Evaluator, operation: Operation, environment: Envi
 
     carried = [_as_carried(array) for array in initial]
     try:
-        carried = _settle(step, carried, rounds)
+        carried, added = _settle(step, carried, rounds)
     except _ShapeChange as change:
         raise NeedsHost(operation, str(change)) from change
     if rounds.is_exact:
@@ -81,7 +81,7 @@ def evaluate_while(evaluator: Evaluator, operation: Operation, environment: Envi
         final, _ = jax.lax.scan(lambda carry, _: (step(carry), None), carried, None, length=rounds.most)
     else:
         final = jax.lax.while_loop(goes_on, step, carried)
-    return [_released(array, before, rounds) for array, before in zip(final, initial, strict=True)]
+    return [_released(array, *known, rounds) for array, *known in zip(final, initial, added, strict=True)]
 
 
 def _as_carried(array: Any) -> Any:
@@ -105,17 +105,21 @@ def _like(array: Any, before: Any) -> Any:
     return array
 
 
-def _settle(step: Callable, carried: list[Any], rounds: Rounds) -> list[Any]:
-    """The values before the first round in the structure that a round keeps: buffers made, and large enough."""
-    grows = [0] * len(carried)
+def _settle(step: Callable, carried: list[Any], rounds: Rounds) -> tuple[list[Any], list[int | None]]:
+    """The values before the first round in the structure that a round keeps: buffers made, and large enough.
+
+    Also how many elements a round adds to each list, where that is the same whatever the round does.
+    """
+    added: list[int | None] = [None] * len(carried)
     for _ in range(8):
         after = jax.eval_shape(step, carried)
         if jax.tree.structure(after) == jax.tree.structure(carried) and _same_types(after, carried):
-            return carried
+            return carried, added
         for i, (before, found) in enumerate(zip(carried, after, strict=True)):
             if isinstance(before, ElementList) and isinstance(found, ElementList):
+                if isinstance(before.length, int) and isinstance(found.length, int):
+                    added[i] = found.length - before.length
                 carried[i] = _settled_list(before, found, rounds)
-                grows[i] = found.capacity - before.capacity
             elif before is None and found is not None:
                 # A variable without a value that a round gives one.
                 carried[i] = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), found)
@@ -149,16 +153,13 @@ def _same_types(a: Any, b: Any) -> bool:
     return all(x.shape == y.shape and x.dtype == y.dtype for x, y in pairs)
 
 
-def _released(array: Any, before: Any, rounds: Rounds) -> Any:
-    """A list after the loop: it may grow again."""
-    if not isinstance(array, ElementList):
+def _released(array: Any, before: Any, added: int | None, rounds: Rounds) -> Any:
+    """A list after the loop: it may grow again, and its length is known where every round added as much."""
+    if not isinstance(array, ElementList) or not isinstance(before, ElementList):
         return array
-    array = array.with_(is_fixed=isinstance(before, ElementList) and before.is_fixed)
-    if isinstance(before, ElementList) and isinstance(before.length, int) and rounds.is_exact and not array.grows:
-        # Each round did the same: what room was made is what was filled.
-        added = array.capacity - before.capacity
-        if added > 0:
-            return array.with_(length=array.capacity)
+    array = array.with_(is_fixed=before.is_fixed)
+    if isinstance(before.length, int) and added is not None and rounds.is_exact and rounds.most is not None:
+        return array.with_(length=before.length + added * rounds.most)
     return array
 
 
