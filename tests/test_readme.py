@@ -8,7 +8,10 @@ import re
 import shutil
 from pathlib import Path
 
+import pytest
+
 from mgjax import sample
+from mgjax.ops import REGISTRY
 
 README = Path(__file__).parents[1] / "README.md"
 
@@ -21,6 +24,16 @@ def blocks() -> list[tuple[str, str | None]]:
     return [(code, printed or None) for code, printed in found]
 
 
+@pytest.fixture
+def own_registry():
+    """Lowerings that README registers do not stay for other tests."""
+    before = dict(REGISTRY)
+    yield
+    REGISTRY.clear()
+    REGISTRY.update(before)
+
+
+@pytest.mark.usefixtures("own_registry")
 def test_readme_is_true(tmp_path, monkeypatch):
     for path in sample.FOLDER.glob("digits-1500*"):
         shutil.copy(path, tmp_path)
