@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmarks.table import HEADER
 
-BENCHMARKS = ("calls", "checkpoint", "large_graph", "package_import")
+BENCHMARKS = ("calls", "large_graph", "package_import", "random_streams", "checkpoint")
 
 
 def main(chosen: list[str]) -> int:
