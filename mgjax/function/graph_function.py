@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mgjax.dtypes import DType
 from mgjax.errors import FailedPreconditionError, FeedError, UnknownNameError
 from mgjax.function.contents import collection_values, signature_of
 from mgjax.function.elements import GraphOperation, Signature, Tensor, Variable, element_name
@@ -34,6 +35,7 @@ from mgjax.metagraph import (
     build_library_function,
     build_whole,
     decode_collections,
+    names_by_key,
     nearest,
     split_tensor_name,
     state_names,
@@ -266,7 +268,12 @@ class GraphFunction:
         for node, name in self._state_names.items():
             if node != name:
                 continue
-            attributes = self.graph.attributes(node)
+            try:
+                attributes = self.graph.attributes(node)
+            except ValueError:
+                attributes = {}
+            if not isinstance(attributes.get("dtype"), DType):
+                continue  # a damaged node: refused when a fetch needs it
             definition = known.get(node)
             part = definition.slice if definition is not None else None
             initializer = split_tensor_name(definition.initializer)[0] if definition is not None else None
@@ -359,7 +366,7 @@ class GraphFunction:
             [name for role, name in leaves if role == "operation"],
         )
         if after_passes:
-            traits = RegisteredTraits(self.lowerings)
+            traits = RegisteredTraits(self.lowerings, names_by_key(self.graph))
             structure_control_flow(function, traits, self.graph)
             make_pure(function, traits)
         return print_function(function)

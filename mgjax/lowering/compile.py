@@ -11,7 +11,7 @@ from mgjax.lowering.control import CONTROL
 from mgjax.lowering.evaluate import Evaluator
 from mgjax.lowering.program import Program
 from mgjax.lowering.traits import VARIABLE_KINDS, RegisteredTraits
-from mgjax.metagraph import Graph, build_function, build_library_function, problem_of
+from mgjax.metagraph import Graph, build_function, build_library_function, names_by_key, problem_of
 from mgjax.ops import Lowering
 from mgjax.passes import (
     bound_hits,
@@ -47,7 +47,7 @@ def compile_program(
         FeedError: lists the placeholders that the fetches need and that are not fed.
     """
     function = build_function(graph, feeds, fetches, targets)
-    traits = RegisteredTraits(lowerings)
+    traits = RegisteredTraits(lowerings, names_by_key(graph))
     structure_control_flow(function, traits, graph)
     check_supported(function, lowerings)
     make_pure(function, traits)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from mgjax.ir import Operation
+from mgjax.metagraph import variable_key
 from mgjax.ops import Lowering
 from mgjax.passes import NO_EFFECTS, Effects
 
@@ -22,10 +24,15 @@ STRUCTURED_KINDS = frozenset(
 
 
 class RegisteredTraits:
-    """The traits of operations as their lowerings declare them."""
+    """The traits of operations as their lowerings declare them.
 
-    def __init__(self, lowerings: Mapping[str, Lowering]):
+    `names` gives the name under which a variable's value is held, by its `metagraph.variable_key`; without it, a variable goes by
+    its `shared_name`, or by its node's name where that is empty.
+    """
+
+    def __init__(self, lowerings: Mapping[str, Lowering], names: Mapping[str, str] = MappingProxyType({})):
         self._lowerings = lowerings
+        self._names = names
         self._fixed: dict[str, Effects] = {}
 
     def effects(self, operation: Operation) -> Effects:
@@ -48,16 +55,14 @@ class RegisteredTraits:
         )
 
     def variable(self, operation: Operation) -> str | None:
-        return variable_name(operation) if operation.kind in VARIABLE_KINDS else None
+        if operation.kind not in VARIABLE_KINDS:
+            return None
+        attributes = operation.attributes
+        shared = str(attributes.get("var_name") or attributes.get("shared_name") or "")
+        return self._names.get(variable_key(operation.kind, shared, operation.name), shared or operation.name)
 
     def forwards(self, operation: Operation) -> bool:
         return operation.kind in FORWARDING_KINDS
 
 
-def variable_name(operation: Operation) -> str:
-    """The name under which a variable's value is held: `shared_name`, or the node's name where that is empty."""
-    attributes = operation.attributes
-    return str(attributes.get("var_name") or attributes.get("shared_name") or operation.name)
-
-
-__all__ = ["FORWARDING_KINDS", "STRUCTURED_KINDS", "VARIABLE_KINDS", "RegisteredTraits", "variable_name"]
+__all__ = ["FORWARDING_KINDS", "STRUCTURED_KINDS", "VARIABLE_KINDS", "RegisteredTraits"]

@@ -6,7 +6,7 @@ from mgjax.metagraph.collections import VARIABLE_COLLECTIONS, Collection, decode
 from mgjax.metagraph.graph import Graph, nearest, split_tensor_name
 from mgjax.metagraph.library import build_library_function
 from mgjax.metagraph.transform import NAMING_MESSAGES
-from mgjax.metagraph.variables import Saved, saved_by, state_names
+from mgjax.metagraph.variables import Saved, names_by_key, saved_by, state_names, variable_key
 
 __all__ = [
     "NAMING_MESSAGES",
@@ -19,11 +19,13 @@ __all__ = [
     "build_whole",
     "decode_collections",
     "files",
+    "names_by_key",
     "nearest",
     "problem_of",
     "saved_by",
     "split_tensor_name",
     "state_names",
     "transform",
+    "variable_key",
     "variables_of",
 ]

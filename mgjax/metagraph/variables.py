@@ -39,19 +39,35 @@ def variable_nodes(graph: Graph) -> list[str]:
     return [node.name for node in graph.graph_def.node if node.op in VARIABLE_OPS]
 
 
+def variable_key(op: str, shared_name: str, name: str) -> str:
+    """What variables that share one value have in common; their kinds do not mix."""
+    return f"{op == 'VarHandleOp'}/{shared_name or name}"
+
+
+def names_by_key(graph: Graph) -> dict[str, str]:
+    """From each `variable_key` to the name of the first node that has it, under which the value is held.
+
+    It is the node's name, and not its `shared_name`, since an import into a scope leaves the latter without the scope.
+    """
+    names: dict[str, str] = {}
+    for name in variable_nodes(graph):
+        names.setdefault(_key_of(graph, name), name)
+    return names
+
+
 def state_names(graph: Graph) -> dict[str, str]:
     """From each variable node to the name under which its value is held.
 
     Resource variables of one `shared_name` share one value; it goes by the name of the first of their nodes.
     """
-    names: dict[str, str] = {}
-    first: dict[str, str] = {}
-    for name in variable_nodes(graph):
-        node = graph.nodes[name]
-        shared = node.attr["shared_name"].s.decode(errors="replace") if "shared_name" in node.attr else ""
-        key = f"{node.op == 'VarHandleOp'}/{shared or name}"
-        names[name] = first.setdefault(key, name)
-    return names
+    names = names_by_key(graph)
+    return {name: names[_key_of(graph, name)] for name in variable_nodes(graph)}
+
+
+def _key_of(graph: Graph, name: str) -> str:
+    node = graph.nodes[name]
+    shared = node.attr["shared_name"].s.decode(errors="replace") if "shared_name" in node.attr else ""
+    return variable_key(node.op, shared, name)
 
 
 def saved_by(graph: Graph, restore_op: str) -> list[Saved] | None:
