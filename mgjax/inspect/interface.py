@@ -72,7 +72,8 @@ def _default(function: GraphFunction, name: str) -> str:
     if source is not None and source.op == "Const":
         value = np.asarray(function.graph.attributes(source.name)["value"])
         if value.size == 1:
-            return repr(value.item())
+            only = value.ravel()[0]
+            return repr(only) if value.dtype == object else str(only)
     return node.input[0]
 
 
