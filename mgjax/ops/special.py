@@ -1,4 +1,8 @@
-"""Error functions, gamma, zeta, beta and Bessel functions, with the values that TensorFlow's kernels have at poles."""
+"""Error functions, gamma, zeta, beta and Bessel functions, with the values that TensorFlow's kernels have at poles.
+
+JAX writes out the series of some (`Betainc`, `Igamma`, `BesselI0e`, `Spence`, `Expint`) only when it compiles: in float64
+they need a caller who compiles in the 64-bit mode.
+"""
 
 from __future__ import annotations
 
