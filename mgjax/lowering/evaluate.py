@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from mgjax import opdefs
@@ -227,11 +228,17 @@ def _rounded(array: Any) -> Any:
     """The array as TensorFlow has it between two operations: a float16 is rounded.
 
     XLA's CPU compiler computes fused float16 operations in float32 and rounds at the end, whatever is asked of it
-    (`xla_allow_excess_precision`, `lax.reduce_precision`); only a barrier keeps it from that. Other backends round.
+    (`xla_allow_excess_precision`; barriers, before JAX 0.12); so they are rounded here, in float32, where it has to keep
+    it. Other backends round by themselves.
     """
-    if isinstance(array, jax.core.Tracer) and array.dtype == np.float16 and jax.default_backend() == "cpu":
-        return jax.lax.optimization_barrier(array)
-    return array
+    if not (isinstance(array, jax.core.Tracer) and array.dtype == np.float16 and jax.default_backend() == "cpu"):
+        return array
+    wide = array.astype(np.float32)
+    # Below the least normal number, 2**-14, float16 counts in steps of 2**-24, as float32 does between 0.5 and 1.
+    shift = np.float32(0.75)
+    tiny = jnp.copysign((jnp.abs(wide) + shift) - shift, wide)
+    normal = jax.lax.reduce_precision(wide, exponent_bits=5, mantissa_bits=10)
+    return jnp.where(jnp.abs(wide) < np.float32(2.0**-14), tiny, normal).astype(np.float16)
 
 
 def flatten(outputs: Any) -> list[Any]:

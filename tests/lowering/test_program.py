@@ -97,10 +97,11 @@ def test_all_that_cannot_be_run_is_listed_at_once_and_can_be_fed(graph):
     assert total == 3.0
 
 
-def test_float16_is_rounded_after_every_operation(graph):
+@pytest.mark.parametrize("scale", [1e-3, 1.0])  # with squares that are subnormal in float16, and without
+def test_float16_is_rounded_after_every_operation(graph, scale):
     x = tf.placeholder(tf.float16, [None], name="x")
     x * x + x
-    random = np.random.default_rng(0).normal(size=1000).astype(np.float16)
+    random = (scale * np.random.default_rng(0).normal(size=1000)).astype(np.float16)
     _, total = graph.function({}, {"x": random}, "add:0")
     np.testing.assert_array_equal(total, random * random + random)
 
