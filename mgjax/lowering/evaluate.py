@@ -18,7 +18,7 @@ import numpy as np
 from mgjax import opdefs
 from mgjax.errors import FailedPreconditionError, InvalidArgumentError, OpError, UnsupportedError
 from mgjax.ir import Block, Operation, Value
-from mgjax.ops import Lowering, is_known
+from mgjax.ops import Lowering, NeedsKnown, is_known
 
 Environment = dict[Value, Any]
 
@@ -128,9 +128,11 @@ class Evaluator:
             yield Argument(name, start, start + size, is_list, name in lowering.statics)
             start += size
 
-    def _evaluate(self, step: Step, environment: Environment) -> Sequence[Any]:
+    def _evaluate(
+        self, step: Step, environment: Environment, also_known: frozenset[str] = frozenset()
+    ) -> Sequence[Any]:
         operation, lowering = step.operation, step.lowering
-        arguments = [self._argument(step, argument, environment) for argument in step.arguments]
+        arguments = [self._argument(step, argument, environment, also_known) for argument in step.arguments]
         keywords = step.keywords
         if lowering.draws:
             keywords = {**keywords, "generator": environment[operation.operands[-1]]}
@@ -141,6 +143,10 @@ class Evaluator:
             outputs = function(*arguments, **keywords)
         except NeedsValue:
             raise
+        except NeedsKnown as need:
+            if need.parameters <= also_known:
+                raise UnsupportedError(describe(operation, str(need))) from need
+            return self._evaluate(step, environment, also_known | need.parameters)
         except OpError as error:
             raise type(error)(describe(operation, error.message), operation.name, operation.kind) from error
         except UnsupportedError as error:
@@ -154,14 +160,14 @@ class Evaluator:
             )
         return results
 
-    def _argument(self, step: Step, argument: Argument, environment: Environment) -> Any:
+    def _argument(self, step: Step, argument: Argument, environment: Environment, also_known: frozenset[str]) -> Any:
         values = step.operation.operands[argument.start : argument.stop]
         arrays = [environment[value] for value in values]
         if argument.name not in step.optional:
             for value, array in zip(values, arrays, strict=True):
                 if array is None:
                     raise uninitialized(step.operation, value)
-        if argument.is_static or step.lowering.host:
+        if argument.is_static or step.lowering.host or argument.name in also_known:
             arrays = [
                 self.known(step.operation, value, array, environment)
                 for value, array in zip(values, arrays, strict=True)

@@ -48,13 +48,25 @@ from mgjax.ops import (  # noqa: F401
 )
 from mgjax.ops.lists import ANY, ElementList, Optional
 from mgjax.ops.philox import initial_generator
-from mgjax.ops.registry import REGISTRY, Lowering, Static, array_module, describe, is_known, lower, registered, table
+from mgjax.ops.registry import (
+    REGISTRY,
+    Lowering,
+    NeedsKnown,
+    Static,
+    array_module,
+    describe,
+    is_known,
+    lower,
+    registered,
+    table,
+)
 
 __all__ = [
     "ANY",
     "REGISTRY",
     "ElementList",
     "Lowering",
+    "NeedsKnown",
     "Optional",
     "Static",
     "array_module",

@@ -31,6 +31,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mgjax.errors import UnsupportedError
+
 if TYPE_CHECKING:
     Static = Any
 else:
@@ -75,6 +77,17 @@ class Lowering:
     def writes(self) -> tuple[str, ...]:
         """All inputs that are variables which the op changes, in the order of the returned new values."""
         return self.updates + self.overwrites
+
+
+class NeedsKnown(UnsupportedError):
+    """Raised by a lowering which, with these operands and attrs, must know inputs that are only traced.
+
+    Whoever traces may compute them, as it does those marked `Static`, and call again.
+    """
+
+    def __init__(self, message: str, *parameters: str):
+        super().__init__(message)
+        self.parameters = frozenset(parameters)
 
 
 REGISTRY: dict[str, Lowering] = {}

@@ -1,7 +1,7 @@
 """Parts of arrays: slices, strided slices with TensorFlow's masks, and rows picked by index.
 
 Positions that are known while tracing become static slices. A position that is not known may pick a single element of an
-axis (`x[i]`) or be where a slice of known size begins; a size that is not known has no place in a compiled program.
+axis (`x[i]`) or be where a slice of known size begins; where the size of the result depends on it, it must be known.
 
 A compiled program cannot raise for an index out of range. As TensorFlow does on a GPU, gathers give zeros there.
 """
@@ -18,8 +18,8 @@ import numpy as np
 from jax import lax
 
 from mgjax import dtypes
-from mgjax.errors import InvalidArgumentError, UnsupportedError
-from mgjax.ops.registry import Static, array_module, is_known, lower
+from mgjax.errors import InvalidArgumentError
+from mgjax.ops.registry import NeedsKnown, Static, array_module, is_known, lower
 from mgjax.shapes import describe
 
 # Slices
@@ -47,10 +47,7 @@ def _slice_from_traced(input, begin, sizes):
     elements = [begin[axis] for axis in range(len(sizes))]
     for axis, count in enumerate(sizes):
         if count == -1 and not is_known(elements[axis]) and input.shape[axis] != 1:
-            raise UnsupportedError(
-                f"Slice: size[{axis}] is -1 and begin[{axis}] is computed from data, so that the size of the result is not "
-                f"known; give the size"
-            )
+            raise NeedsKnown(f"size[{axis}] is -1 and begin[{axis}] is computed from data", "begin")
     sizes = [total if count == -1 else count for count, total in zip(sizes, input.shape, strict=True)]
     return lax.dynamic_slice(jnp.asarray(input), elements, sizes)
 
@@ -155,10 +152,7 @@ def _read_entry(number, size, begin, end, stride, begin_masked, end_masked, shri
         if masked:
             return default
         if not is_known(value):
-            raise UnsupportedError(
-                f"StridedSlice: the bounds of axis {number} are computed from data, so that the size of the result is not "
-                f"known while compiling"
-            )
+            raise NeedsKnown(f"the bounds of axis {number} are computed from data", "begin", "end")
         value = int(value)
         return min(max(value + size if value < 0 else value, lowest), highest)
 
