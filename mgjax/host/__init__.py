@@ -12,6 +12,7 @@ from mgjax.host import (  # noqa: F401
     hashing,
     parsing,
     png,
+    ragged,
     regex,
     sparse_cross,
     sparse_entries,

@@ -1,0 +1,135 @@
+"""Rows of different lengths: values end to end, and for each ragged axis the splits [rows + 1] at which its rows begin."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mgjax import dtypes
+from mgjax.errors import InvalidArgumentError, UnsupportedError
+from mgjax.ops import lower
+
+
+def _splits(lengths, dtype):
+    return np.concatenate([[0], np.cumsum(lengths)]).astype(dtype)
+
+
+def _positions(lengths):
+    """0, 1, ... within each row."""
+    starts = np.cumsum(lengths) - lengths
+    return np.arange(np.sum(lengths)) - np.repeat(starts, lengths)
+
+
+@lower("RaggedRange", host=True)
+def ragged_range(starts, limits, deltas, *, Tsplits=dtypes.int64):
+    """A range for each row; a scalar serves all rows."""
+    vectors = [x for x in (starts, limits, deltas) if x.ndim]
+    if any(x.ndim > 1 for x in vectors):
+        raise InvalidArgumentError("starts, limits, and deltas must be scalars or vectors")
+    if len({len(x) for x in vectors}) > 1:
+        raise InvalidArgumentError("starts, limits, and deltas must have the same shape")
+    starts, limits, deltas = (np.atleast_1d(x) for x in np.broadcast_arrays(starts, limits, deltas))
+    if np.any(deltas == 0):
+        raise InvalidArgumentError("Requires delta != 0")
+    is_empty = np.where(deltas > 0, limits < starts, limits > starts)
+    if starts.dtype.kind in "iu":
+        exact = -((starts.astype(np.int64) - limits) // deltas)
+    else:
+        exact = np.ceil(np.abs((limits - starts) / deltas)).astype(np.int64)
+    lengths = np.where(is_empty, 0, exact)
+    rows = []
+    for start, delta, length in zip(starts, deltas, lengths, strict=True):
+        # By repeated addition, as the kernel computes them.
+        steps = np.full(length, delta, starts.dtype)
+        steps[:1] = start
+        rows.append(np.add.accumulate(steps, dtype=starts.dtype))
+    values = np.concatenate([np.zeros(0, starts.dtype), *rows])
+    return _splits(lengths, Tsplits.numpy), values
+
+
+@lower("RaggedGather", host=True)
+def ragged_gather(params_nested_splits, params_dense_values, indices):
+    """The rows of a ragged array at `indices`; further axes of `indices` become ragged ones of the result."""
+    dtype = params_nested_splits[0].dtype
+    count = len(params_nested_splits[0]) - 1
+    flat = indices.reshape(-1)
+    outside = np.flatnonzero((flat < 0) | (flat >= count))
+    if len(outside):
+        place = np.unravel_index(outside[0], indices.shape)
+        where = f"[{','.join(map(str, place))}]" if place else ""
+        raise InvalidArgumentError(f"indices{where} = {flat[outside[0]]} is not in [0, {count})")
+    nested = []
+    rows = 1
+    for size, inner in zip(indices.shape, indices.shape[1:], strict=False):
+        rows *= size
+        nested.append((np.arange(rows + 1) * inner).astype(dtype))
+    items = flat.astype(np.int64)
+    for splits in params_nested_splits:
+        lengths = splits[items + 1] - splits[items]
+        nested.append(_splits(lengths, dtype))
+        items = np.repeat(splits[items], lengths) + _positions(lengths)
+    return nested, params_dense_values[items]
+
+
+@lower("RaggedTensorToSparse", host=True)
+def ragged_tensor_to_sparse(rt_nested_splits, rt_dense_values):
+    """The positions and values of all elements, and the dense shape that holds the longest rows."""
+    for splits in rt_nested_splits:
+        if not len(splits):
+            raise InvalidArgumentError("Empty ragged splits")
+        if splits[0] != 0:
+            raise InvalidArgumentError("First value of ragged splits must be 0.")
+    coordinates, sizes = _coordinates(rt_nested_splits)
+    inner = rt_dense_values.shape[1:]
+    places = np.indices(inner).reshape(len(inner), int(np.prod(inner)))
+    columns = [np.repeat(column, places.shape[1]) for column in coordinates]
+    columns += [np.tile(row, len(rt_dense_values)) for row in places]
+    indices = np.stack(columns, axis=1).astype(np.int64)
+    return indices, rt_dense_values.reshape(-1), np.array([*sizes, *inner], np.int64)
+
+
+def _coordinates(nested_splits):
+    """The coordinates of every value, axis by axis, and the sizes of the axes."""
+    columns = [np.arange(len(nested_splits[0]) - 1)]
+    sizes = [len(columns[0])]
+    for splits in nested_splits:
+        lengths = np.diff(splits)
+        columns = [np.repeat(column, lengths) for column in columns]
+        columns.append(_positions(lengths))
+        sizes.append(int(lengths.max(initial=0)))
+    return columns, sizes
+
+
+@lower("RaggedTensorToTensor", host=True)
+def ragged_tensor_to_tensor(shape, values, default_value, row_partition_tensors, *, row_partition_types):
+    """A dense array with `default_value` after the rows' ends; sizes that `shape` gives cut or extend the axes."""
+    nested = _nested_splits(row_partition_tensors, row_partition_types)
+    columns, sizes = _coordinates(nested)
+    sizes += values.shape[1:]
+    if shape.ndim:
+        if len(shape) != len(sizes):
+            raise InvalidArgumentError(f"shape has {len(shape)} sizes, the ragged tensor has {len(sizes)} axes")
+        sizes = [found if wanted < 0 else int(wanted) for wanted, found in zip(shape, sizes, strict=True)]
+    result = np.empty(sizes, values.dtype)
+    result[...] = default_value
+    is_inside = np.ones(len(values), bool)
+    for column, size in zip(columns, sizes, strict=False):
+        is_inside &= column[: len(values)] < size
+    result[tuple(column[is_inside] for column in columns)] = values[is_inside]
+    return result
+
+
+def _nested_splits(tensors, types):
+    nested, first = [], None
+    for tensor, kind in zip(tensors, types, strict=True):
+        if kind == "FIRST_DIM_SIZE":
+            first = int(tensor)
+        elif kind == "ROW_SPLITS":
+            nested.append(tensor)
+        elif kind == "ROW_LENGTHS":
+            nested.append(_splits(tensor, tensor.dtype))
+        elif kind == "VALUE_ROWIDS":
+            rows = first if not nested else int(nested[-1][-1])
+            nested.append(_splits(np.bincount(tensor, minlength=rows), tensor.dtype))
+        else:
+            raise UnsupportedError(f"row_partition_types {kind!r} is not supported")
+    return nested
