@@ -27,11 +27,40 @@ def convert_feed(name: str, type: TensorType, value: Any) -> Any:
     return array
 
 
+def convert_held(name: str, type: TensorType, value: Any) -> Any:
+    """The value of a variable in a state, as an array of the variable's dtype; conversions are those of `convert_feed`.
+
+    Raises:
+        FeedError: another kind of dtype, another shape, or what JAX's 32-bit mode has cut in half on its way into a trace.
+    """
+    assert type.dtype is not None
+    # `None == np.dtype(float)` is true.
+    if not hasattr(value, "dtype") or value.dtype != type.dtype.numpy:
+        if isinstance(value, jax.core.Tracer) and _is_cut(value.dtype, type.dtype.numpy):
+            raise FeedError(
+                f"variable {name!r} is {type.dtype.name} in the graph and {value.dtype} in the state: JAX's 32-bit mode cuts "
+                "NumPy arrays where they enter jit, scan and the like; give them as saver.restore and fn.init do, as JAX "
+                "arrays made under jax.enable_x64(True)"
+            )
+        value = _as_array(name, type, value)
+    if type.shape != value.shape and not is_compatible(type.shape, value.shape):
+        raise FeedError(
+            f"variable {name!r} is of {describe(type.shape)} in the graph and of {describe(value.shape)} in the state"
+        )
+    return value
+
+
+def _is_cut(found: np.dtype, wanted: np.dtype) -> bool:
+    return found.kind == wanted.kind and found.itemsize < wanted.itemsize
+
+
 def _as_array(name: str, type: TensorType, value: Any) -> Any:
     if isinstance(value, jax.Array):
         return value if type.dtype is None else _cast(name, type, value)
     try:
-        array = np.asarray(value)
+        # NumPy's own strings lose zeros at their end, which serialized messages may have.
+        holds_text = type.dtype is not None and type.dtype.name == "string" and not isinstance(value, np.ndarray)
+        array = np.array(value, object) if holds_text else np.asarray(value)
     except ValueError as error:
         raise FeedError(f"the value fed for {name!r} is no array: {error}") from error
     if type.dtype is None:

@@ -15,7 +15,7 @@ from mgjax.dtypes import DType
 from mgjax.errors import FailedPreconditionError, FeedError, UnknownNameError
 from mgjax.function.contents import collection_values, signature_of
 from mgjax.function.elements import GraphOperation, Signature, Tensor, Variable, element_name
-from mgjax.function.feeding import convert_feed
+from mgjax.function.feeding import convert_feed, convert_held
 from mgjax.function.state import State, as_state
 from mgjax.function.structures import flatten, rebuild
 from mgjax.ir import Module, print_function
@@ -116,6 +116,8 @@ class GraphFunction:
         fixed = {name: self._convert(name, value) for name, value in fixed.items()}
 
         def step(variables: Mapping[str, Any], *values: Any) -> tuple[State, Any]:
+            if not names and values == (None,):
+                values = ()  # a scan over nothing
             if len(values) != len(names):
                 raise FeedError(f"{len(names)} values are wanted, for {', '.join(names)}; {len(values)} are given")
             return self._run(names, leaves, fetches, fixed, variables, values)
@@ -143,16 +145,17 @@ class GraphFunction:
         values: Sequence[Any],
     ) -> tuple[State, Any]:
         state = as_state(variables)
-        program = self._program(feeds, fetches, constants)
         given = {name: self._convert(name, value) for name, value in zip(feeds, values, strict=True)}
         given.update(constants)
+        program = self._program(feeds, fetches, constants)
         generators = _Generators(self, state, program)
         arrays = []
-        for role, name in program.inputs:
+        for (role, name), parameter in zip(program.inputs, program.function.body.parameters, strict=True):
             if role == "feed":
                 arrays.append(given[name])
             elif role == "variable":
-                arrays.append(state.arrays.get(name))
+                held = state.arrays.get(name)
+                arrays.append(None if held is None else convert_held(name, parameter.type, held))
             else:
                 arrays.append(generators.row(name))
         is_traced = any(isinstance(array, jax.core.Tracer) for array in arrays)
