@@ -26,6 +26,7 @@ from mgjax.ops import (  # noqa: F401
     optimizers,
     pooling,
     quantization,
+    quantized,
     random,
     random_gamma,
     random_state,

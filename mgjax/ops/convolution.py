@@ -6,7 +6,7 @@ import numpy as np
 from jax import lax
 
 from mgjax.errors import UnsupportedError
-from mgjax.ops import windows
+from mgjax.ops import resizing, windows
 from mgjax.ops.registry import Static, lower
 
 
@@ -60,6 +60,25 @@ def conv_2d(input, filter, *, strides, padding, data_format="NHWC", dilations=()
         dilations=dilations,
         explicit_paddings=explicit_paddings,
     )
+
+
+@lower("FusedPadConv2D")
+def fused_pad_conv_2d(input, paddings: Static, filter, *, mode, strides, padding):
+    """Convolution of an image continued by reflection."""
+    kind = mode.lower()
+    if kind not in ("reflect", "symmetric"):
+        raise UnsupportedError(f"mode {mode!r} is not supported (REFLECT, SYMMETRIC are)")
+    edges = [(int(before), int(after)) for before, after in paddings]
+    return conv_2d(jnp.pad(input, edges, mode=kind), filter, strides=strides, padding=padding)
+
+
+@lower("FusedResizeAndPadConv2D")
+def fused_resize_and_pad_conv_2d(
+    input, size: Static, paddings: Static, filter, *, mode, strides, padding, resize_align_corners=False
+):
+    """Convolution of an image resized by bilinear interpolation and continued by reflection."""
+    resized = resizing.resize_bilinear(input, size, align_corners=resize_align_corners).astype(input.dtype)
+    return fused_pad_conv_2d(resized, paddings, filter, mode=mode, strides=strides, padding=padding)
 
 
 @lower("Conv2DBackpropInput")

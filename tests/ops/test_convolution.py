@@ -181,3 +181,12 @@ def test_one_by_one_convolution_is_a_matrix_product():
         check("Conv2DBackpropInput", sizes | {"out_backprop": y}, attrs, **LOOSE)
         given = {"input": x, "filter_sizes": np.array(f.shape, np.int32), "out_backprop": y}
         check("Conv2DBackpropFilter", given, attrs, rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize("mode", ["REFLECT", "SYMMETRIC"])
+def test_convolution_of_resized_and_reflected_images_equals_tensorflow(mode):
+    given = {"input": random_array("float32", [1, 4, 5, 2]), "filter": random_array("float32", [3, 3, 2, 4])}
+    given["paddings"] = np.array([[0, 0], [1, 2], [2, 1], [0, 0]], np.int32)
+    attrs = {"mode": mode, "strides": four(1), "padding": "VALID"}
+    check("FusedPadConv2D", given, attrs, **LOOSE)
+    check("FusedResizeAndPadConv2D", {**given, "size": np.array([6, 7], np.int32)}, attrs, **LOOSE)
