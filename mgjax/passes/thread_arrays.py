@@ -26,8 +26,9 @@ from mgjax.passes.names import Names
 
 _LIST = TensorType(dtypes.variant, ())
 _FLOW = TensorType(dtypes.float32, ())
-_MAKERS = frozenset({"TensorArrayV3", "TensorArrayV2", "StackV2"})
-_GRADIENTS = frozenset({"TensorArrayGradV3", "TensorArrayGradV2"})
+_MAKERS = frozenset({"TensorArrayV3", "TensorArrayV2", "TensorArray", "StackV2", "Stack"})
+_GRADIENTS = frozenset({"TensorArrayGradV3", "TensorArrayGradV2", "TensorArrayGrad"})
+_PUSHES = frozenset({"StackPushV2", "StackPush"})
 _PREFIXES = ("TensorArray", "Stack")
 
 Key = Operation | tuple["Key", str]
@@ -119,17 +120,19 @@ class _Threading:
         for operation in list(block.operations):
             if operation.kind in ("if", "while"):
                 kept += self.make_gradients(operation, present)
+                self.drop_handles(operation)
                 self.thread_if(operation, present) if operation.kind == "if" else self.thread_while(operation, present)
             elif operation.kind in _MAKERS:
                 operation.results[0].type = _LIST
                 present[operation] = operation.results[0]
             elif operation.kind in _GRADIENTS:
                 if not self.make_gradient(operation, present):
-                    self.replace(operation.results[1], operation.operands[1], block)
+                    for flow in operation.results[1:]:
+                        self.replace(flow, operation.operands[1], block)
                     operation.set_operands(())
                     continue
             elif operation.operands and operation.kind.startswith(_PREFIXES):
-                if operation.kind == "StackPushV2" and self.key(operation.operands[1]) is not None:
+                if operation.kind in _PUSHES and self.key(operation.operands[1]) is not None:
                     late.append(operation)
                     continue
                 self.thread_plain(operation, present)
@@ -200,6 +203,24 @@ class _Threading:
                 present[key] = gradient.results[0]
                 made += [flow, gradient]
         return made
+
+    def drop_handles(self, operation: Operation) -> None:
+        """Takes handles out of what a structured operation hands on: whoever uses one gets the list itself."""
+        kept = [i for i, value in enumerate(operation.results) if self.keys.get(value) is None]
+        if len(kept) == len(operation.results):
+            return
+        operation.results = [operation.results[i] for i in kept]
+        for index, value in enumerate(operation.results):
+            value.index = index
+        for region in operation.regions:
+            if operation.kind == "while":
+                region.parameters = [region.parameters[i] for i in kept]
+                for index, value in enumerate(region.parameters):
+                    value.index = index
+            if region.label != "cond":
+                region.results = [region.results[i] for i in kept]
+        if operation.kind == "while":
+            operation.set_operands([operation.operands[i] for i in kept])
 
     def changed(self, operation: Operation, present: dict[Key, Value]) -> list[Key]:
         found = {key: None for region in operation.regions for key in self.used(region, changed_only=True)}
