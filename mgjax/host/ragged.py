@@ -48,7 +48,10 @@ def ragged_range(starts, limits, deltas, *, Tsplits=dtypes.int64):
 
 @lower("RaggedGather", host=True)
 def ragged_gather(params_nested_splits, params_dense_values, indices):
-    """The rows of a ragged array at `indices`; further axes of `indices` become ragged ones of the result."""
+    """The rows of a ragged array at `indices`; further axes of `indices` become ragged ones of the result.
+
+    A scalar index gives the row itself, with one ragged axis fewer.
+    """
     dtype = params_nested_splits[0].dtype
     count = len(params_nested_splits[0]) - 1
     flat = indices.reshape(-1)
@@ -67,7 +70,8 @@ def ragged_gather(params_nested_splits, params_dense_values, indices):
         lengths = splits[items + 1] - splits[items]
         nested.append(_splits(lengths, dtype))
         items = np.repeat(splits[items], lengths) + _positions(lengths)
-    return nested, params_dense_values[items]
+    # A single row has no outermost splits.
+    return nested[indices.ndim == 0 :], params_dense_values[items]
 
 
 @lower("RaggedTensorToSparse", host=True)

@@ -31,7 +31,9 @@ def test_a_range_without_steps_is_refused():
         REGISTRY["RaggedRange"].function(np.int32([0]), np.int32([1]), np.int32([0]))
 
 
-@pytest.mark.parametrize("indices", [np.int32([2, 0, 0, 1]), np.int64([[2, 1], [0, 2], [1, 1]]), np.zeros(0, np.int32)])
+@pytest.mark.parametrize(
+    "indices", [np.int32(2), np.int32([2, 0, 0, 1]), np.int64([[2, 1], [0, 2], [1, 1]]), np.zeros(0, np.int32)]
+)
 @pytest.mark.parametrize("depth", [1, 2])
 def test_ragged_gather(indices, depth):
     splits = SPLITS[:depth]
