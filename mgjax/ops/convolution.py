@@ -94,6 +94,18 @@ def conv_2d_backprop_filter(input, filter_sizes: Static, out_backprop, **attrs):
     return _pull_back(lambda filter: conv_2d(input, filter, **_known(attrs)), filter_sizes, out_backprop)
 
 
+@lower("Conv2DBackpropInputV2")
+def conv_2d_backprop_input_v2(input, filter, out_backprop, **attrs):
+    """The form of TensorFlow 2 that takes the input instead of its sizes."""
+    return conv_2d_backprop_input(input.shape, filter, out_backprop, **attrs)
+
+
+@lower("Conv2DBackpropFilterV2")
+def conv_2d_backprop_filter_v2(input, filter, out_backprop, **attrs):
+    """The form of TensorFlow 2 that takes the filter instead of its sizes."""
+    return conv_2d_backprop_filter(input, filter.shape, out_backprop, **attrs)
+
+
 def _input_shape(input_sizes, out_backprop, channels, data_format):
     if len(input_sizes) == out_backprop.ndim:
         return input_sizes

@@ -84,6 +84,16 @@ def test_conv_2d_of_nchw_is_that_of_nhwc_transposed():
     assert_allclose(df, back_filter(x, f.shape, y, **attrs), rtol=1e-5, atol=1e-4)
 
 
+@pytest.mark.parametrize("op, sizes", [("Conv2DBackpropInput", "input"), ("Conv2DBackpropFilter", "filter")])
+def test_the_newer_gradients_of_conv_2d_take_the_operand_for_its_sizes(op, sizes):
+    given = {"input": random_array("float32", [2, 5, 6, 3]), "filter": random_array("float32", [3, 3, 3, 4])}
+    given["out_backprop"] = random_array("float32", [2, 5, 6, 4])
+    attrs = {"strides": four(1), "padding": "SAME"}
+    newer = REGISTRY[f"{op}V2"].function(**given, **attrs)
+    given[f"{sizes}_sizes"] = np.array(given.pop(sizes).shape)
+    assert_allclose(REGISTRY[op].function(**given, **attrs), newer)
+
+
 def test_conv_2d_with_fewer_filter_channels_is_grouped():
     x, f = random_array("float32", [2, 4, 4, 6]), random_array("float32", [3, 3, 3, 4])
     check("Conv2D", {"input": x, "filter": f}, {"strides": four(1), "padding": "SAME"}, **LOOSE)
