@@ -16,7 +16,7 @@ from mgjax.lowering.distinct import evaluate_bounded_unique
 from mgjax.lowering.evaluate import Environment, Evaluator, NeedsValue
 from mgjax.lowering.hits import evaluate_bounded_hits
 from mgjax.lowering.loops import evaluate_while, is_plain
-from mgjax.ops import ANY, ElementList, Optional, is_known
+from mgjax.ops import ANY, ElementList, Optional, is_known, kind_of
 
 
 def evaluate_if(evaluator: Evaluator, operation: Operation, environment: Environment) -> Sequence[Any]:
@@ -80,13 +80,17 @@ def _like(array: Any, other: Any) -> Any:
             known = other.known if known == ANY else known if other.known == ANY else None
         return array.with_(length=length, known=known, shape=array.shape if array.shape == other.shape else None)
     if isinstance(array, Optional) and isinstance(other, Optional):
-        components = array.components
-        if components is None and other.components is not None:
-            components = [_zeros(x) for x in other.components]
-        elif components is not None and other.components is not None:
-            components = [_like(x, y) for x, y in zip(components, other.components, strict=True)]
+        found = {kind_of(components): components for components in array.alternatives}
+        for components in other.alternatives:
+            own = found.get(kind_of(components))
+            found[kind_of(components)] = (
+                [_zeros(x) for x in components]
+                if own is None
+                else [_like(x, y) for x, y in zip(own, components, strict=True)]
+            )
         is_same = array.has_value is other.has_value and isinstance(array.has_value, bool)
-        return Optional(components, array.has_value if is_same else jnp.asarray(array.has_value, bool))
+        has_value = array.has_value if is_same else jnp.asarray(array.has_value, bool)
+        return Optional([found[kind] for kind in sorted(found)], has_value)
     return _zeros(other) if array is None and other is not None else array
 
 

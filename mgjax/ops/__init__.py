@@ -47,7 +47,7 @@ from mgjax.ops import (  # noqa: F401
     tensor_arrays,
     variables,
 )
-from mgjax.ops.lists import ANY, ElementList, Optional
+from mgjax.ops.lists import ANY, ElementList, Optional, kind_of
 from mgjax.ops.philox import initial_generator
 from mgjax.ops.registry import (
     REGISTRY,
@@ -74,6 +74,7 @@ __all__ = [
     "describe",
     "initial_generator",
     "is_known",
+    "kind_of",
     "lower",
     "registered",
     "table",

@@ -14,8 +14,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from mgjax import dtypes
 from mgjax.errors import InvalidArgumentError, UnimplementedError, UnsupportedError
 from mgjax.ops.registry import Static, lower
+from mgjax.shapes import is_compatible
 
 ANY = ()
 """What is known of the elements of a list that never had any."""
@@ -122,8 +124,10 @@ class ElementList:
         item = _element(item)
         filled = self.with_buffer(item).with_(known=None)
         index = jnp.asarray(index, np.int32)
+        if isinstance(item, ElementList) and item.capacity != filled.buffer.capacity:
+            item, filled = _equally_long(item, filled)
         if jax.tree.structure(item) != jax.tree.structure(filled.buffer):
-            raise UnsupportedError("a list of lists whose capacities differ")
+            raise UnsupportedError("a list of lists of different kinds")
 
         def put(x, y):
             y = jnp.asarray(y, x.dtype)
@@ -170,6 +174,19 @@ def _element(item: Any) -> Any:
     if isinstance(item, ElementList):
         return item.with_(length=jnp.asarray(item.length, np.int32), is_fixed=False, known=None)
     return jax.tree.map(jnp.asarray, item)
+
+
+def _equally_long(item: ElementList, outer: ElementList) -> tuple[ElementList, ElementList]:
+    """A list and the list that it goes into, both with room for as many elements."""
+    capacity = max(item.capacity, outer.buffer.capacity)
+    missing = capacity - outer.buffer.capacity
+
+    def grown(x):
+        # Of the inner lists only the elements have the axis, not the lengths.
+        return jnp.concatenate([x, jnp.zeros((x.shape[0], missing, *x.shape[2:]), x.dtype)], axis=1)
+
+    inner = outer.buffer.with_(buffer=jax.tree.map(grown, outer.buffer.buffer), capacity=capacity)
+    return item.with_capacity(capacity), outer.with_(buffer=inner)
 
 
 def _known_element(item: Any) -> tuple | None:
@@ -339,31 +356,47 @@ class Optional:
     """A tuple of values, or nothing.
 
     Attributes:
-        components: the values; zeros stand for them where another branch has them; None if there are none.
-        has_value: whether the values are there; an array where that is known only at run time.
+        alternatives: tuples that it may hold. More than one, of different kinds, where branches of a cond keep different
+            things for their gradients in one place; the branch that asks says by the types which one it means.
+        has_value: whether the value is there; an array where that is known only at run time.
     """
 
-    def __init__(self, components: Sequence[Any] | None, has_value: Any):
-        self.components = components
+    def __init__(self, alternatives: Sequence[Sequence[Any]], has_value: Any):
+        self.alternatives = [list(components) for components in alternatives]
         self.has_value = has_value
 
     def tree_flatten(self):
         is_known = isinstance(self.has_value, bool)
-        return (self.components, None if is_known else self.has_value), self.has_value if is_known else None
+        return (self.alternatives, None if is_known else self.has_value), self.has_value if is_known else None
 
     @classmethod
     def tree_unflatten(cls, has_value, children):
-        return cls(children[0], children[1] if has_value is None else has_value)
+        optional = cls.__new__(cls)
+        optional.alternatives = children[0]
+        optional.has_value = children[1] if has_value is None else has_value
+        return optional
+
+    def zeros_like(self) -> Optional:
+        return Optional([[_zeros_like(x) for x in components] for components in self.alternatives], self.has_value)
+
+
+def kind_of(components: Sequence[Any]) -> tuple[str, ...]:
+    """What tells one alternative of an `Optional` from another."""
+    return tuple(f"{x.dtype}{x.shape}" if hasattr(x, "ndim") else type(x).__name__ for x in components)
+
+
+def _zeros_like(x: Any) -> Any:
+    return x.zeros_like() if isinstance(x, (ElementList, Optional)) else jnp.zeros_like(x)
 
 
 @lower("OptionalFromValue")
 def optional_from_value(components):
-    return Optional(list(components), True)
+    return Optional([components], True)
 
 
 @lower("OptionalNone")
 def optional_none():
-    return Optional(None, False)
+    return Optional([], False)
 
 
 @lower("OptionalHasValue")
@@ -373,7 +406,14 @@ def optional_has_value(optional):
 
 
 @lower("OptionalGetValue")
-def optional_get_value(optional):
-    if optional.components is None:
-        raise InvalidArgumentError("The given optional does not have a value.")
-    return (list(optional.components),)
+def optional_get_value(optional, *, output_types, output_shapes):
+    for components in optional.alternatives:
+        if all(map(_fits, components, output_types, output_shapes)):
+            return (list(components),)
+    raise InvalidArgumentError("The given optional does not have a value.")
+
+
+def _fits(x: Any, dtype: Any, shape: Any) -> bool:
+    if isinstance(x, (ElementList, Optional)):
+        return dtype is dtypes.variant
+    return x.dtype == dtype.numpy and is_compatible(shape, x.shape)

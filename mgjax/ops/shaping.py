@@ -13,7 +13,7 @@ from jax import lax
 
 from mgjax import dtypes
 from mgjax.errors import InvalidArgumentError
-from mgjax.ops.lists import ElementList
+from mgjax.ops.lists import ElementList, Optional
 from mgjax.ops.registry import Static, array_module, is_known, lower
 from mgjax.shapes import describe, is_compatible
 
@@ -249,7 +249,7 @@ def fill(dims: Static, value):
 
 @lower("ZerosLike")
 def zeros_like(x):
-    if isinstance(x, ElementList):
+    if isinstance(x, (ElementList, Optional)):
         return x.zeros_like()
     if not is_known(x):
         return jnp.zeros_like(x)
