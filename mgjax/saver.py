@@ -11,8 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from mgjax import checkpoint
-from mgjax.errors import RestoreError, UnknownNameError
-from mgjax.function import GraphFunction, State, Variable, as_state
+from mgjax.errors import FeedError, RestoreError, UnknownNameError
+from mgjax.function import GraphFunction, State, Variable, as_state, convert_held
+from mgjax.ir import TensorType
 from mgjax.metagraph import Saved, saved_by
 from mgjax.shapes import describe, is_compatible, is_static
 
@@ -96,17 +97,18 @@ class Saver:
             The prefix that was written: `path`, or `path-step`.
 
         Raises:
-            RestoreError: lists variables that have no value.
+            RestoreError: lists variables that have no value, or one of another shape or dtype than in the graph.
         """
         state = as_state(variables)
         missing = [saved.variable for saved in self.saved if self._variable(saved).name not in state.arrays]
         if missing:
             raise RestoreError(f"variables without a value cannot be saved: {', '.join(map(repr, missing))}")
+        held = self._held(state)
         prefix = os.fspath(path)
         if global_step is not None:
             step = state.arrays[global_step] if isinstance(global_step, str) else global_step
             prefix = f"{prefix}-{int(np.asarray(step))}"
-        values = jax.device_get([state.arrays[self._variable(saved).name] for saved in self.saved])
+        values = jax.device_get(held)
         checkpoint.write(prefix, (self._tensor(saved, value) for saved, value in zip(self.saved, values, strict=True)))
         if write_state:
             checkpoint.write_state(os.path.dirname(prefix), prefix, [*earlier, prefix], latest_filename=latest_filename)
@@ -115,6 +117,20 @@ class Saver:
     def problems(self, opened: checkpoint.Checkpoint) -> list[str]:
         """Why an open checkpoint cannot be restored, a sentence for each variable concerned; empty where it can."""
         return [problem for saved in self.saved if (problem := self._problem(opened, saved)) is not None]
+
+    def _held(self, state: State) -> list[Any]:
+        """The values of the saver's variables, as arrays of the graph's dtypes and shapes."""
+        arrays, problems = [], []
+        for saved in self.saved:
+            variable = self._variable(saved)
+            type = TensorType(variable.dtype, variable.shape)
+            try:
+                arrays.append(convert_held(variable.name, type, state.arrays[variable.name]))
+            except FeedError as error:
+                problems.append(str(error))
+        if problems:
+            raise RestoreError(f"the state does not fit the graph: {'; '.join(problems[:50])}")
+        return arrays
 
     def _tensor(self, saved: Saved, value: Any) -> checkpoint.Tensor:
         return checkpoint.Tensor(saved.key, value, saved.shape, saved.extents, self._variable(saved).dtype)

@@ -64,6 +64,8 @@ def find(path: str | os.PathLike[str]) -> str:
         )
     elif os.path.isfile(path):
         raise ReadError(f"{path} is {_kind(path)}, not a checkpoint{_nearby(path)}")
+    elif glob.glob(f"{glob.escape(path)}.data-?????-of-?????"):
+        raise MissingFileError(f"{path}.index is missing; the data beside it cannot be read without it{_nearby(path)}")
     raise MissingFileError(f"{path}: no such checkpoint{_nearby(path)}")
 
 
