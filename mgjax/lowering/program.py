@@ -9,7 +9,7 @@ variable that shapes depend on is known before the first stage, and its value is
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,14 +41,29 @@ class Stage:
         host: operations that run in Python after it, in order.
         takes: values from outside that the device program is given.
         gives: values that the device program hands on.
-        compiled: the jitted device program for each set of known values.
+        compiled: the jitted device program for each set of known values and shapes.
     """
 
     device: list[Operation] = field(default_factory=list)
     host: list[Operation] = field(default_factory=list)
     takes: list[Value] = field(default_factory=list)
     gives: list[Value] = field(default_factory=list)
-    compiled: dict[Any, Callable[..., Any]] = field(default_factory=dict)
+    compiled: dict[Any, Compiled] = field(default_factory=dict)
+
+
+@dataclass(slots=True, eq=False)
+class Compiled:
+    """A device program for known values and shapes.
+
+    Attributes:
+        call: from the values that it takes to the values that it gives.
+        takes: the values that it takes, but for those that are known.
+        constants: small values that it gives and that tracing found to depend on shapes and known values alone.
+    """
+
+    call: Callable[..., Any]
+    takes: list[Value]
+    constants: dict[Value, np.ndarray]
 
 
 class Program:
@@ -75,6 +90,7 @@ class Program:
         self._on_device: dict[Value, Any] = {}
         self._lock = threading.RLock()
         self._stages: list[Stage] | None = None
+        self._compiled_before: dict[Any, dict[Any, Compiled]] = {}
         self._host: dict[Operation, bool] = {}
 
     def trace(self, arrays: Sequence[Any]) -> list[Any]:
@@ -94,7 +110,9 @@ class Program:
             except NeedsValue as need:
                 raise self._refusal(need, environment) from need
             except NeedsHost as need:
-                raise UnsupportedError(f"{need}; it runs on the host only, so call fn outside of jit, grad and the like") from need
+                raise UnsupportedError(
+                    f"{need}; it runs on the host only, so call fn outside of jit, grad and the like"
+                ) from need
             return [_as_array(environment[value]) for value in self.function.body.results]
 
     def run(self, arrays: Sequence[Any]) -> list[Any]:
@@ -129,38 +147,49 @@ class Program:
         for value in self._known:
             if value in environment:
                 environment[value] = _as_numpy(environment[value])
+        known = dict.fromkeys(self._known)
+        results: Environment = {}
         for stage in stages:
             if stage.device:
-                compiled, dynamic = self._compiled(stage, environment)
-                given = compiled([environment[value] for value in dynamic])
+                compiled = self._compiled(stage, environment, known, is_last=stage is stages[-1])
+                given = compiled.call([environment[value] for value in compiled.takes])
                 environment.update(zip(stage.gives, given, strict=True))
+                results.update((value, environment[value]) for value in compiled.constants)
+                environment.update(compiled.constants)
+                known.update(dict.fromkeys(compiled.constants))
                 for value in stage.gives:
                     if value in self._known:
                         environment[value] = _as_numpy(environment[value])
             for operation in stage.host:
                 for value in () if operation.regions else operation.operands:
                     environment[value] = _as_numpy(environment[value])
-                results = self._evaluator.results(operation, environment)
-                environment.update(zip(operation.results, results, strict=True))
-        return [environment[value] for value in self.function.body.results]
+                made = self._evaluator.results(operation, environment)
+                environment.update(zip(operation.results, made, strict=True))
+        return [results.get(value, environment[value]) for value in self.function.body.results]
 
-    def _compiled(self, stage: Stage, environment: Environment) -> tuple[Callable[..., Any], list[Value]]:
-        """The device program for the values that are known now, and the values that it takes besides."""
-        known = [value for value in stage.takes if value in self._known or _is_opaque(environment[value])]
-        key = tuple(_static_key(environment[value]) for value in known)
+    def _compiled(self, stage: Stage, environment: Environment, known: Mapping[Value, None], is_last: bool) -> Compiled:
+        """The device program for the values that are known now and, where stages follow, the shapes of the others."""
+        static = {v: environment[v] for v in stage.takes if v in known or _is_opaque(environment[v])}
+        takes = [value for value in stage.takes if value not in static]
+        key = (
+            tuple(static),
+            tuple(map(_static_key, static.values())),
+            None if is_last else tuple(_shape_key(environment[value]) for value in takes),
+        )
         compiled = stage.compiled.get(key)
-        hidden = set(known)
-        dynamic = [value for value in stage.takes if value not in hidden]
-        if compiled is None:
-            static = {value: environment[value] for value in known}
+        if compiled is not None:
+            return compiled
+        constants: dict[Value, np.ndarray] = {}
 
-            def device_program(given: Sequence[Any]) -> list[Any]:
-                inner = static | dict(zip(dynamic, given, strict=True))
-                self._evaluator.run(stage.device, inner)
-                return [_as_array(inner[value]) for value in stage.gives]
+        def device_program(given: Sequence[Any]) -> list[Any]:
+            inner = static | dict(zip(takes, given, strict=True))
+            self._evaluator.run(stage.device, inner)
+            if not is_last:
+                constants.update({value: inner[value] for value in stage.gives if _is_small_constant(inner[value])})
+            return [_as_array(inner[value]) for value in stage.gives]
 
-            compiled = stage.compiled[key] = jax.jit(device_program)
-        return compiled, dynamic
+        compiled = stage.compiled[key] = Compiled(jax.jit(device_program), takes, constants)
+        return compiled
 
     # ---- planning
 
@@ -168,7 +197,12 @@ class Program:
         with self._lock:
             if self._stages is None:
                 self._on_device = {op.result: jnp.asarray(array) for op, array in self._constants.items()}
-                self._stages = _fill_stages(self.function, self._stage_of(), self._is_host)
+                stages = _fill_stages(self.function, self._stage_of(), self._is_host)
+                for stage in stages:
+                    # What an earlier plan compiled of the same operations serves this one too.
+                    content = (tuple(stage.device), tuple(stage.takes), tuple(stage.gives))
+                    stage.compiled = self._compiled_before.setdefault(content, stage.compiled)
+                self._stages = stages
             return self._stages
 
     def _is_host(self, operation: Operation) -> bool:
@@ -313,6 +347,15 @@ def _is_large_constant(operation: Operation) -> bool:
         return False
     array = operation.attributes.get("value")
     return isinstance(array, np.ndarray) and array.dtype.kind != "O" and array.nbytes > LARGEST_EMBEDDED_CONSTANT
+
+
+def _shape_key(array: Any) -> Any:
+    leaves, structure = jax.tree.flatten(array)
+    return structure, tuple((leaf.shape, leaf.dtype) for leaf in leaves)
+
+
+def _is_small_constant(array: Any) -> bool:
+    return isinstance(array, np.ndarray) and array.dtype != object and array.size <= LARGEST_STATIC_FEED
 
 
 def _reads_shape_only(kind: str) -> bool:

@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mgjax.errors import InvalidArgumentError, OutOfRangeError, UnimplementedError, UnsupportedError
-from mgjax.ops.registry import Static, is_known, lower
+from mgjax.errors import InvalidArgumentError, OutOfRangeError, UnimplementedError
+from mgjax.ops.registry import NeedsKnown, Static, is_known, lower
 from mgjax.ops.scatter import check_nd_shapes, check_rows, scatter_nd, scatter_rows
 from mgjax.shapes import describe
 
@@ -211,7 +211,5 @@ def _strided_index(begin, end, strides, begin_mask, end_mask, ellipsis_mask, new
             stop = None if end_mask & bit else int(end[i])
             index.append(slice(start, stop, int(strides[i])))
         else:
-            raise UnsupportedError(
-                f"StridedSliceAssign: begin[{i}] is not known while tracing, so neither is the size of the slice."
-            )
+            raise NeedsKnown(f"begin[{i}] is computed from data, and with it the size of the slice", "begin")
     return tuple(index)
