@@ -51,7 +51,7 @@ def test_every_shape_has_its_own_constants(rows):
 def from_sums(x):
     """A first program, and after it slices that need to know what it computed."""
     y = tf.exp(x, name="first")
-    for i in range(3):
+    for _ in range(3):
         y = y[tf.cast(tf.reduce_sum(y) * 0, tf.int32) :] + 1.0
     tf.identity(y, name="y")
 
