@@ -81,7 +81,7 @@ def evaluate_while(evaluator: Evaluator, operation: Operation, environment: Envi
         final, _ = jax.lax.scan(lambda carry, _: (step(carry), None), carried, None, length=rounds.most)
     else:
         final = jax.lax.while_loop(goes_on, step, carried)
-    return [_released(array, *known, rounds) for array, *known in zip(final, initial, added, strict=True)]
+    return [_released(*known, rounds) for known in zip(final, initial, added, strict=True)]
 
 
 def _as_carried(array: Any) -> Any:
@@ -105,6 +105,10 @@ def _like(array: Any, before: Any) -> Any:
     return array
 
 
+def _structure(tree: Any) -> Any:
+    return jax.tree.structure(tree)
+
+
 def _settle(step: Callable, carried: list[Any], rounds: Rounds) -> tuple[list[Any], list[int | None]]:
     """The values before the first round in the structure that a round keeps: buffers made, and large enough.
 
@@ -113,7 +117,7 @@ def _settle(step: Callable, carried: list[Any], rounds: Rounds) -> tuple[list[An
     added: list[int | None] = [None] * len(carried)
     for _ in range(8):
         after = jax.eval_shape(step, carried)
-        if jax.tree.structure(after) == jax.tree.structure(carried) and _same_types(after, carried):
+        if _structure(after) == _structure(carried) and _same_types(after, carried):
             return carried, added
         for i, (before, found) in enumerate(zip(carried, after, strict=True)):
             if isinstance(before, ElementList) and isinstance(found, ElementList):
@@ -125,7 +129,7 @@ def _settle(step: Callable, carried: list[Any], rounds: Rounds) -> tuple[list[An
                 carried[i] = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), found)
             elif is_plain(before) and (before.shape, before.dtype) != (found.shape, found.dtype):
                 raise _ShapeChange(f"it carries {before.dtype}{list(before.shape)} and then {list(found.shape)}")
-            elif jax.tree.structure(before) != jax.tree.structure(found):
+            elif _structure(before) != _structure(found):
                 raise _ShapeChange("what it carries changes in structure")
     raise _ShapeChange("what it carries changes from round to round")
 
