@@ -107,7 +107,7 @@ def _show(name: str, value: Any) -> None:
     sizes = ",".join(map(str, array.shape))
     print(f"{name}: {dtype}[{sizes}]")
     # Long arrays are cut short as NumPy does it, at the width of a line.
-    print(np.array2string(array, max_line_width=_width()))
+    print(np.array2string(array, max_line_width=_width()) if array.shape else str(array[()]))
 
 
 def _width() -> int:

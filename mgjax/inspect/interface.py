@@ -148,7 +148,8 @@ def _ends(
     depends = survey.bits(data, through_shapes=False, through_control=False)
     holds = survey.bits(variables, through_shapes=False, through_control=False)
     gradients = survey.bits({i: 1 for i in range(len(survey)) if survey.is_gradient(i)}, through_shapes=False)
-    loops = survey.inside_loops()
+    differentiated = survey.differentiated()
+    loops, updating = survey.inside_loops(), survey.updating()
     heads = [i for i, op in enumerate(survey.ops) if op in _HEADS and not survey.is_gradient(i) and i not in loops]
     last: list[tuple[int, str]] = []
     without: list[tuple[int, str]] = []
@@ -164,11 +165,11 @@ def _ends(
         ):
             continue
         users = [user for user in survey.consumers[i] if not survey.reads_shape(user)]
-        trained = any(map(survey.is_gradient, users))
+        trained = name in differentiated or any(map(survey.is_gradient, users))
         users = [user for user in users if not survey.is_gradient(user) and not survey.is_summary(user)]
         if gradients[i] and not trained:
             continue
-        if all(map(survey.writes, users)) and (trained or not users):
+        if updating.issuperset(users) and (trained or not users):
             if holds[i] or not variables:
                 yield i, END
             else:

@@ -14,6 +14,7 @@ from mgjax.lowering import FORWARDING_KINDS, VARIABLE_KINDS
 
 _READS_SHAPE_ONLY = frozenset({"Shape", "ShapeN", "Rank", "Size", "ZerosLike", "OnesLike", "VariableShape"})
 _GRADIENT_PART = re.compile(r"(^|/)(gradients(_\d+)?|[^/]+_grad(_\d+)?)(/|$)")
+_GRADIENT_OF = re.compile(r"(?:^|/)gradients(?:_\d+)?/(.+?)_grad(?:_\d+)?/")
 _SUMMARY_OP = re.compile(r"Summary(V2)?$")
 _ENTERS = frozenset({"Enter", "RefEnter"})
 _EXITS = frozenset({"Exit", "RefExit"})
@@ -64,6 +65,10 @@ class Survey:
         """Whether the node lies where `tf.gradients` puts its nodes."""
         return _GRADIENT_PART.search(self.names[i]) is not None
 
+    def differentiated(self) -> set[str]:
+        """The names of the nodes that a gradient was taken through: that of `a/b` is computed under `gradients/a/b_grad`."""
+        return {match[1] for name in self.names if (match := _GRADIENT_OF.search(name)) is not None}
+
     def is_summary(self, i: int) -> bool:
         return _SUMMARY_OP.search(self.ops[i]) is not None
 
@@ -101,6 +106,17 @@ class Survey:
                     is_same = False
             if is_same:
                 break
+        return found
+
+    def updating(self) -> set[int]:
+        """The nodes that write variables, and those whose results nothing but such nodes takes."""
+        found = {i for i in range(len(self)) if self.writes(i)}
+        stack = list(found)
+        while stack:
+            for source in self.inputs[stack.pop()]:
+                if source not in found and all(user in found for user in self.consumers[source]):
+                    found.add(source)
+                    stack.append(source)
         return found
 
     def inside_loops(self) -> set[int]:
