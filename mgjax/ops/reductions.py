@@ -62,11 +62,30 @@ def _extreme(input, indices, keep_dims, name):
     axes = _axes(input, indices)
     xp = array_module(input)
     worst = _worst(input.dtype, name)
-    if is_float(input):
-        # A NaN has the gradient of the constant that takes its place: none.
-        input = xp.where(xp.isnan(input), worst, input)
     is_empty = any(input.shape[axis] == 0 for axis in axes)
-    return getattr(xp, name)(input, axes, keepdims=keep_dims, **({"initial": worst} if is_empty else {}))
+
+    def reduced(x):
+        return getattr(xp, name)(x, axes, keepdims=keep_dims, **({"initial": worst} if is_empty else {}))
+
+    def passing_over(x):
+        # A NaN has the gradient of the constant that takes its place: none.
+        return reduced(xp.where(xp.isnan(x), worst, x))
+
+    if not is_float(input):
+        return reduced(input)
+    if is_known(input) or math.prod(input.shape) < _LARGE:
+        return passing_over(input)
+
+    def looking_first(x):
+        # XLA's CPU compiler does not vectorize a reduction with a choice in it; its own lets a NaN through.
+        result = reduced(x)
+        return lax.cond(jnp.any(jnp.isnan(result)), passing_over, lambda x: result, x)
+
+    return lax.platform_dependent(input, cpu=looking_first, default=passing_over)
+
+
+# Elements from which on a second look at the array costs more than a branch.
+_LARGE = 1 << 14
 
 
 def _worst(dtype, name):

@@ -63,6 +63,23 @@ def test_extremes_pass_over_nan():
             assert_array_equal(REGISTRY["ArgMin"].function(form, np.int32(1)), np.int64([0, 1, 0]))
 
 
+@pytest.mark.parametrize("nan", [False, True])
+def test_extremes_of_large_arrays_pass_over_nan_too(nan):
+    x = random_array("float32", (200, 100))
+    if nan:
+        x[3, 5] = x[:, 7] = np.nan
+    wanted = np.where(np.isnan(x), -np.inf, x).max(0)
+    with jax.enable_x64(True):
+        axes = np.array([0])
+        maximum = REGISTRY["Max"].function
+        assert_array_equal(maximum(jnp.asarray(x), axes), wanted, strict=True)
+        assert_array_equal(jax.jit(lambda x: maximum(x, axes))(x), wanted, strict=True)
+        assert_array_equal(jax.vmap(lambda x: maximum(x, axes))(jnp.stack([x, x]))[1], wanted)
+        gradient = jax.jit(jax.grad(lambda x: maximum(x, axes)[0]))(x)
+    assert gradient.sum() == 1
+    assert gradient[np.nanargmax(x[:, 0]), 0] == 1
+
+
 def test_mean_of_integers_is_cut_toward_zero():
     check("Mean", {"input": np.int32([[1, 2, 4], [-1, -2, -4]]), "reduction_indices": [1]})
 
