@@ -1,7 +1,8 @@
 """Makes the lists that `TensorArray`s and `Stack`s hold SSA values, as `thread_variables` does with variables.
 
-What makes such a list gives the list itself in the place of its handle; what changes one takes the present list in the place
-of the handle, and gives the next one before its other results. A list changed in a loop is carried; in a branch it is a result.
+What makes such a list gives the list itself in the place of its handle; what changes one takes the present list in the
+place of the handle, and gives the next one before its other results. A list changed in a loop is carried; one changed or
+made in a branch is a result of it.
 
     func @main(%x: float32[]) {                             func @main(%x: float32[]) {
       %s = StackV2(%n) : (resource[])                         %s = StackV2(%n) : (variant[])
@@ -206,7 +207,8 @@ class _Threading:
 
     def drop_handles(self, operation: Operation) -> None:
         """Takes handles out of what a structured operation hands on: whoever uses one gets the list itself."""
-        kept = [i for i, value in enumerate(operation.results) if self.keys.get(value) is None]
+        made = self.made_inside(operation)
+        kept = [i for i, value in enumerate(operation.results) if self.keys.get(value) is None or value in made]
         if len(kept) == len(operation.results):
             return
         operation.results = [operation.results[i] for i in kept]
@@ -222,16 +224,36 @@ class _Threading:
         if operation.kind == "while":
             operation.set_operands([operation.operands[i] for i in kept])
 
+    def made_inside(self, operation: Operation) -> dict[Value, Key]:
+        """The results that are handles of lists which a branch makes, one for each list."""
+        if operation.kind != "if":
+            return {}
+        inside = {inner for region in operation.regions for inner in walk(region)}
+        found: dict[Key, Value] = {}
+        for value in operation.results:
+            key = self.keys.get(value)
+            if key is not None and self.maker(key) in inside:
+                found.setdefault(key, value)
+        return {value: key for key, value in found.items()}
+
     def changed(self, operation: Operation, present: dict[Key, Value]) -> list[Key]:
         found = {key: None for region in operation.regions for key in self.used(region, changed_only=True)}
         return [key for key in found if key in present]
 
     def thread_if(self, operation: Operation, present: dict[Key, Value]) -> None:
         changed = self.changed(operation, present)
+        made = self.made_inside(operation)
         for region in operation.regions:
             inner = dict(present)
             self.run(region, inner)
+            for value, key in made.items():
+                # Whoever uses the handle outside gets the list as the branch leaves it.
+                region.results[value.index] = inner.get(key, region.results[value.index])
+                region.results[value.index].type = _LIST
             region.results.extend(inner[key] for key in changed)
+        for value, key in made.items():
+            value.type = _LIST
+            present[key] = value
         for key in changed:
             present[key] = operation.add_result(_LIST)
 
