@@ -13,10 +13,11 @@ from mgjax import dtypes
 from mgjax.errors import InvalidArgumentError
 from mgjax.ir import Block, Operation, Value
 from mgjax.lowering.distinct import evaluate_bounded_unique
-from mgjax.lowering.evaluate import Environment, Evaluator, NeedsValue
+from mgjax.lowering.evaluate import Environment, Evaluator, NeedsValue, NotComputedError
 from mgjax.lowering.hits import evaluate_bounded_hits
 from mgjax.lowering.loops import evaluate_while, is_plain
 from mgjax.ops import ANY, ElementList, Optional, is_known, kind_of
+from mgjax.passes import free_values
 
 
 def evaluate_if(evaluator: Evaluator, operation: Operation, environment: Environment) -> Sequence[Any]:
@@ -36,6 +37,10 @@ def evaluate_if(evaluator: Evaluator, operation: Operation, environment: Environ
         return compute
 
     branches = [branch(then), branch(otherwise)]
+    for side, other in ((0, otherwise), (1, then)):
+        if _needs_what_is_missing(operation.regions[side], environment) and not _is_possible(branches[side]):
+            # It takes what an earlier branch on the same predicate, which was known then, did not compute.
+            return evaluator.block(other, (), environment)
     if any(_may_be_undefined(value) for region in operation.regions for value in region.results):
         branches = _filled(branches)
     try:
@@ -46,6 +51,18 @@ def evaluate_if(evaluator: Evaluator, operation: Operation, environment: Environ
         # The sides differ in shape: which one runs must be known to go on.
         raise NeedsValue(operation, operation.operands[0]) from error
     return [arrays.get(i) for i in range(len(operation.results))]
+
+
+def _needs_what_is_missing(region: Block, environment: Environment) -> bool:
+    return any(value in environment and environment[value] is None for value in free_values(region))
+
+
+def _is_possible(branch: Callable[[], list[Any]]) -> bool:
+    try:
+        jax.eval_shape(branch)
+    except NotComputedError:
+        return False
+    return True
 
 
 def _is_result(value: Value, block: Block | None) -> bool:

@@ -32,6 +32,10 @@ class NeedsValue(Exception):
         self.value = value
 
 
+class NotComputedError(FailedPreconditionError):
+    """An operation takes what the side of a branch that ran does not give."""
+
+
 @dataclass(frozen=True, slots=True)
 class Argument:
     """One parameter of a lowering: which operands it takes."""
@@ -268,7 +272,9 @@ def describe(operation: Operation, problem: str) -> str:
 
 def uninitialized(operation: Operation, value: Value) -> FailedPreconditionError:
     """The error of reading a variable that has no value."""
-    return FailedPreconditionError(
+    is_branch = value.producer is not None and value.producer.kind in ("if", "undefined")
+    error = NotComputedError if is_branch else FailedPreconditionError
+    return error(
         f"Attempting to use uninitialized value {value.name.removesuffix(':0')} "
         f"(read by {operation.kind} '{operation.name}'; restore a checkpoint that has it, or run its initializer)",
         operation.name,
