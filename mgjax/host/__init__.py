@@ -10,6 +10,7 @@ from mgjax.host import (  # noqa: F401
     edit_distance,
     examples,
     hashing,
+    jpeg,
     parsing,
     png,
     ragged,
