@@ -24,7 +24,15 @@ class VerifyError(ValueError):
 
 
 class FeedError(ValueError):
-    """A feed of another dtype or shape than its tensor, a missing feed, or a tracer where a value must be concrete."""
+    """A feed of another dtype or shape than its tensor, a missing feed, or a tracer where a value must be concrete.
+
+    Attributes:
+        missing: the names of the placeholders that are needed and not fed.
+    """
+
+    def __init__(self, message: str, missing: tuple[str, ...] = ()):
+        super().__init__(message)
+        self.missing = missing
 
 
 class UnknownNameError(KeyError):

@@ -181,9 +181,18 @@ class GraphFunction:
                 continue
             array = next(following)
             if array is None:
-                raise FailedPreconditionError(f"Attempting to use uninitialized value {split_tensor_name(name)[0]}")
+                raise FailedPreconditionError(f"Attempting to use uninitialized value {self._variable_read_by(name)}")
             leaves.append(_leaf(array))
         return leaves
+
+    def _variable_read_by(self, tensor: str) -> str:
+        """The variable that a tensor without a value reads: what stands at the end of its first inputs."""
+        name, seen = split_tensor_name(tensor)[0], set()
+        while name not in self._state_names and name not in seen:
+            seen.add(name)
+            inputs = self.operations[name].inputs
+            name = split_tensor_name(inputs[0])[0] if inputs else name
+        return name
 
     def _program(
         self, feeds: tuple[str, ...], fetches: tuple[tuple[str, str], ...], constants: Mapping[str, np.ndarray]

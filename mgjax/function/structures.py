@@ -1,7 +1,8 @@
-"""Fetch structures: nested lists, tuples, named tuples and mappings, as `Session.run` takes them."""
+"""Fetch structures: nested lists, tuples, named tuples, mappings and classes of attrs, as `Session.run` takes them."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -27,9 +28,16 @@ def rebuild(structure: Any, leaves: Sequence[Any]) -> Any:
 def _visit(structure: Any, leaf: Callable[[Any], Any]) -> Any:
     if isinstance(structure, Mapping):
         items = [(key, _visit(value, leaf)) for key, value in structure.items()]
+        if isinstance(structure, defaultdict):
+            return type(structure)(structure.default_factory, items)
         return type(structure)(items) if structure.__class__ is not dict else dict(items)  # type: ignore[call-arg]
     if isinstance(structure, tuple) and hasattr(structure, "_fields"):
         return type(structure)(*[_visit(value, leaf) for value in structure])
-    if isinstance(structure, (list, tuple)):
+    if isinstance(structure, list):
+        return [_visit(value, leaf) for value in structure]
+    if isinstance(structure, tuple):
         return type(structure)([_visit(value, leaf) for value in structure])
+    if hasattr(type(structure), "__attrs_attrs__"):  # a class of the package attrs
+        names = [attribute.name for attribute in type(structure).__attrs_attrs__]
+        return type(structure)(*[_visit(getattr(structure, name), leaf) for name in names])
     return leaf(structure)

@@ -95,7 +95,8 @@ def check_supported(function: Function, lowerings: Mapping[str, Lowering]) -> No
         raise UnsupportedError(f"{count}:\n  {shown}{more}")
     if unfed:
         wanted = ", ".join(f"{op.results[0].type!s} {op.name!r}" for op in unfed)
-        raise FeedError(f"the fetches need placeholders that are not fed: {wanted}; give them in feeds")
+        names = tuple(op.name for op in unfed)
+        raise FeedError(f"the fetches need placeholders that are not fed: {wanted}; give them in feeds", names)
 
 
 def _where(operation: Operation) -> str:

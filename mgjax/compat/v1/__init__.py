@@ -8,9 +8,10 @@ any op by its definition (`Graph.create_op`).
 import sys as _sys
 from types import SimpleNamespace as _Namespace
 
-from mgjax import dtypes as _dtypes
-from mgjax.compat.v1 import errors, train
+from mgjax.compat.v1 import dtypes, errors, saved_model, train
 from mgjax.compat.v1 import math_ops as math
+from mgjax.compat.v1.config import ConfigProto, GPUOptions, GraphOptions, OptimizerOptions, RunMetadata, RunOptions
+from mgjax.compat.v1.dtypes import DType, as_dtype
 from mgjax.compat.v1.framework import (
     Graph,
     GraphKeys,
@@ -23,6 +24,7 @@ from mgjax.compat.v1.framework import (
 from mgjax.compat.v1.importer import import_graph_def
 from mgjax.compat.v1.math_ops import (
     add,
+    cast,
     constant,
     divide,
     equal,
@@ -48,25 +50,34 @@ from mgjax.compat.v1.math_ops import (
     tanh,
 )
 from mgjax.compat.v1.session import InteractiveSession, Session, get_default_session
+from mgjax.compat.v1.sparse import IndexedSlices, IndexedSlicesValue, SparseTensor, SparseTensorValue
 from mgjax.compat.v1.tensor_shape import Dimension, TensorShape
 from mgjax.compat.v1.variables import (
     Variable,
+    assign,
+    assign_add,
+    assign_sub,
     global_variables,
     global_variables_initializer,
+    is_variable_initialized,
     local_variables,
     local_variables_initializer,
     model_variables,
     moving_average_variables,
+    report_uninitialized_variables,
     trainable_variables,
     variables_initializer,
 )
 
-float16, float32, float64, bfloat16 = _dtypes.float16, _dtypes.float32, _dtypes.float64, _dtypes.bfloat16
-int8, int16, int32, int64 = _dtypes.int8, _dtypes.int16, _dtypes.int32, _dtypes.int64
-uint8, uint16, uint32, uint64 = _dtypes.uint8, _dtypes.uint16, _dtypes.uint32, _dtypes.uint64
-complex64, complex128, bool, string = _dtypes.complex64, _dtypes.complex128, _dtypes.bool_, _dtypes.string
-resource, variant = _dtypes.resource, _dtypes.variant
-DType = _dtypes.DType
+float16, float32, float64, bfloat16 = dtypes.float16, dtypes.float32, dtypes.float64, dtypes.bfloat16
+half, double = dtypes.float16, dtypes.float64
+int8, int16, int32, int64 = as_dtype("int8"), as_dtype("int16"), as_dtype("int32"), as_dtype("int64")
+uint8, uint16, uint32, uint64 = as_dtype("uint8"), as_dtype("uint16"), as_dtype("uint32"), as_dtype("uint64")
+complex64, complex128 = as_dtype("complex64"), as_dtype("complex128")
+bool, string = as_dtype("bool"), as_dtype("string")
+qint8, quint8, qint16, quint16 = as_dtype("qint8"), as_dtype("quint8"), as_dtype("qint16"), as_dtype("quint16")
+qint32 = as_dtype("qint32")
+resource, variant = as_dtype("resource"), as_dtype("variant")
 
 all_variables = global_variables
 initialize_all_variables = global_variables_initializer
@@ -90,7 +101,7 @@ def get_collection_ref(key):
 
 def name_scope(name, default_name=None, values=None):
     """A name scope of the default graph."""
-    return get_default_graph().name_scope(name or default_name)
+    return get_default_graph().name_scope(default_name if name is None else name)
 
 
 def control_dependencies(control_inputs):

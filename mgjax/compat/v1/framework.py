@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from mgjax import dtypes, opdefs
+from mgjax import opdefs
+from mgjax.compat.v1 import dtypes
 from mgjax.compat.v1.tensor_shape import TensorShape
 from mgjax.dtypes import DType
 from mgjax.errors import UnknownNameError
@@ -25,6 +26,8 @@ PRODUCER = 134
 """The GraphDef version that TensorFlow 1.15 writes."""
 
 _VALID_NAME = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*")
+_VALID_INNER_NAME = re.compile(r"[A-Za-z0-9_.\\/>-]*")
+_DEVICE_PART = re.compile(r"/(?:device:)?(job|replica|task|[A-Za-z]+)(?::([^/]*))?")
 
 
 class GraphKeys:
@@ -68,12 +71,14 @@ class Graph:
         self.meta_graph.graph_def.versions.producer = PRODUCER
         self.index = IndexedGraph(self.meta_graph.graph_def)
         self.function = GraphFunction(self.index, self.meta_graph, REGISTRY)
-        self.collections: dict[str, list[Any]] = {}
+        self._collections: dict[str, list[Any]] = {}
         self.seed: int | None = None
         self._lower_names: dict[str, int] = {}
         self._scope = ""
-        self._controls: list[list[str]] = []
-        self._device: list[str] = []
+        self._controls: list[_Controls] = []
+        self._unfetchable: set[str] = set()
+        self._unfeedable: set[str] = set()
+        self._device: list[Any] = []
         self._operations: dict[str, Operation] = {}
         self._finalized = False
 
@@ -110,6 +115,10 @@ class Graph:
         """The present name scope, without a slash at its end."""
         return self._scope
 
+    def get_name_scope(self) -> str:
+        """The present name scope, without a slash at its end."""
+        return self._scope
+
     @contextlib.contextmanager
     def name_scope(self, name: str | None) -> Iterator[str]:
         """A scope for the names of what is made inside; `None` or `""` is the outermost, a name with `/` behind it as is."""
@@ -119,6 +128,8 @@ class Graph:
         elif name.endswith("/"):
             self._scope = name[:-1]
         else:
+            if not (_VALID_INNER_NAME if before else _VALID_NAME).fullmatch(name):
+                raise ValueError(f"'{name}' is not a valid scope name")
             self._scope = self.unique_name(name)
         try:
             yield f"{self._scope}/" if self._scope else ""
@@ -130,20 +141,51 @@ class Graph:
         """What is made inside runs after `inputs`; None lifts all such dependencies."""
         before = self._controls
         names = [self.as_operation(element).name for element in inputs or ()]
-        self._controls = [*before, names] if inputs is not None else []
+        self._controls = [*before, _Controls(names)] if inputs is not None else []
         try:
             yield
         finally:
             self._controls = before
 
     @contextlib.contextmanager
-    def device(self, name: Any) -> Iterator[None]:
-        """The device string of what is made inside."""
-        self._device.append(str(name or ""))
+    def device(self, device_name_or_function: Any) -> Iterator[None]:
+        """The device of what is made inside, merged with that around it; None is none; a function gives it by operation."""
+        before = self._device
+        self._device = [] if device_name_or_function is None else [*before, device_name_or_function]
         try:
             yield
         finally:
-            self._device.pop()
+            self._device = before
+
+    def _place(self, operation: Operation) -> str:
+        parts: dict[str, str] = {}
+        for device in self._device:
+            text = device(operation) if callable(device) else device
+            for kind, value in _DEVICE_PART.findall(str(text or "")):
+                key = kind if kind in ("job", "replica", "task") else "device"
+                parts[key] = value if key != "device" else f"{kind.upper()}:{value or '0'}"
+        return "".join(f"/{key}:{parts[key]}" for key in ("job", "replica", "task", "device") if key in parts)
+
+    # ---- what may be fed and fetched
+
+    def is_feedable(self, tensor: Tensor) -> bool:
+        return tensor.name not in self._unfeedable
+
+    def is_fetchable(self, tensor_or_op: Any) -> bool:
+        return getattr(tensor_or_op, "op", tensor_or_op).name not in self._unfetchable
+
+    def prevent_feeding(self, tensor: Tensor) -> None:
+        """From now on feeding the tensor is an error."""
+        self._unfeedable.add(tensor.name)
+
+    def prevent_fetching(self, op: Operation) -> None:
+        """From now on fetching the operation or its tensors is an error."""
+        self._unfetchable.add(op.name)
+
+    def check_fetchable(self, element: Any) -> None:
+        if not self.is_fetchable(element):
+            name = getattr(element, "op", element).name
+            raise ValueError(f"Operation {name!r} has been marked as not fetchable.")
 
     # ---- nodes
 
@@ -171,22 +213,36 @@ class Graph:
         tensors = _as_inputs(self, op_def, inputs, given)
         node = self.meta_graph.graph_def.node.add(name=self._node_name(name or op), op=op)
         node.input.extend(_input_text(tensor.name) for tensor in tensors)
-        controls = {name for names in self._controls for name in names}
-        node.input.extend(f"^{control}" for control in sorted(controls))
-        node.device = self._device[-1] if self._device else ""
+        node.input.extend(f"^{control}" for control in self._controls_of(tensors))
         for attr in op_def.attrs.values():
             if attr.name not in given and not attr.has_default:
                 raise ValueError(f"{op} {node.name!r} needs the attribute {attr.name!r}")
             node.attr[attr.name].CopyFrom(encode_attr(given.get(attr.name, attr.default), attr.type))
+        if "_class" in given:
+            node.attr["_class"].CopyFrom(encode_attr(given["_class"], "list(string)"))
         self.index.extend([node])
         self.function.refresh()
-        return self.get_operation_by_name(node.name)
+        operation = self.get_operation_by_name(node.name)
+        if self._device:
+            node.device = self._place(operation)
+        for controls in self._controls:
+            controls.made.add(node.name)
+        return operation
+
+    def _controls_of(self, tensors: Sequence[Tensor]) -> list[str]:
+        """The control inputs that a new node needs: not those that it has as inputs, nor those that its inputs wait for."""
+        sources = {tensor.op.name for tensor in tensors}
+        names: set[str] = set()
+        for controls in self._controls:
+            if not sources & controls.made:
+                names.update(name for name in controls.names if name not in sources)
+        return sorted(names)
 
     def _node_name(self, name: str) -> str:
         if name.endswith("/"):
             return name[:-1]
-        if not _VALID_NAME.fullmatch(name):
-            raise ValueError(f"'{name}' is not a valid scope name")
+        if not (_VALID_INNER_NAME if self._scope else _VALID_NAME).fullmatch(name):
+            raise ValueError(f"'{name}' is not a valid node name")
         return self.unique_name(name)
 
     def get_operation_by_name(self, name: str) -> Operation:
@@ -195,6 +251,8 @@ class Graph:
             raise TypeError(f"Operation names are strings (or similar), not {type(name).__name__}.")
         found = self._operations.get(name)
         if found is None:
+            if ":" in name:
+                raise ValueError(f"Name {name!r} appears to refer to a Tensor, not a Operation.")
             if name not in self.index.nodes:
                 raise KeyError(f"The name {name!r} refers to an Operation not in the graph.")
             found = self._operations[name] = Operation(self, name)
@@ -214,40 +272,40 @@ class Graph:
         """The tensor or operation that a name or an object stands for."""
         if hasattr(element, "_as_graph_element"):
             element = element._as_graph_element()
+        kinds = " or ".join(["Tensor"] * allow_tensor + ["Operation"] * allow_operation)
         if isinstance(element, (Tensor, Operation)):
+            if not (allow_tensor if isinstance(element, Tensor) else allow_operation):
+                raise TypeError(f"Can not convert a {type(element).__name__} into a {kinds}.")
             if element.graph is not self:
                 raise ValueError(f"{type(element).__name__} {element} is not an element of this graph.")
             return element
+        if isinstance(element, bytes):
+            element = element.decode()
         if not isinstance(element, str):
-            kinds = " or ".join(["Tensor"] * allow_tensor + ["Operation"] * allow_operation)
             raise TypeError(f"Can not convert a {type(element).__name__} into a {kinds}.")
         if ":" in element and allow_tensor:
-            name, index = split_tensor_name(element)
-            if name not in self.index.nodes:
-                raise KeyError(
-                    f"The name {element!r} refers to a Tensor which does not exist. "
-                    f"The operation, {name!r}, does not exist in the graph."
-                )
-            if name == element:
-                raise ValueError(f"The name {element!r} looks a like a Tensor name, but is not a valid one.")
-            operation = self.get_operation_by_name(name)
-            if index >= len(operation.outputs):
-                raise KeyError(
-                    f"The name {element!r} refers to a Tensor which does not exist. "
-                    f"The operation, {name!r}, exists but only has {len(operation.outputs)} outputs."
-                )
-            return operation.outputs[index]
-        if ":" not in element and allow_operation:
+            return self._tensor(element)
+        if allow_operation:
             return self.get_operation_by_name(element)
-        if ":" in element:
-            raise ValueError(f"Name {element!r} appears to refer to a Tensor, not a Operation.")
+        form = 'Tensor names must be of the form "<op_name>:<output_index>".'
         if element in self.index.nodes:
+            raise ValueError(f"The name {element!r} refers to an Operation, not a Tensor. {form}")
+        raise ValueError(f"The name {element!r} looks like an (invalid) Operation name, not a Tensor. {form}")
+
+    def _tensor(self, name: str) -> Tensor:
+        node, index = split_tensor_name(name)
+        if node == name or ":" in node:
             raise ValueError(
-                f"The name {element!r} refers to an Operation, not a Tensor. "
+                f"The name {name!r} looks a like a Tensor name, but is not a valid one. "
                 'Tensor names must be of the form "<op_name>:<output_index>".'
             )
-        raise ValueError(f'The name {element!r} looks like an (invalid) Operation name, not a Tensor. '
-                         'Tensor names must be of the form "<op_name>:<output_index>".')  # fmt: skip
+        absent = f"The name {name!r} refers to a Tensor which does not exist. The operation, {node!r}, "
+        if node not in self.index.nodes:
+            raise KeyError(f"{absent}does not exist in the graph.")
+        outputs = self.get_operation_by_name(node).outputs
+        if index >= len(outputs):
+            raise KeyError(f"{absent}exists but only has {len(outputs)} outputs.")
+        return outputs[index]
 
     def as_operation(self, element: Any) -> Operation:
         """The operation that an element is, or that makes it."""
@@ -256,29 +314,34 @@ class Graph:
 
     # ---- collections
 
+    @property
+    def collections(self) -> list[str]:
+        """The keys of all collections."""
+        return list(self._collections)
+
     def add_to_collection(self, name: str, value: Any) -> None:
-        self.collections.setdefault(name, []).append(value)
+        self._collections.setdefault(name, []).append(value)
 
     def add_to_collections(self, names: Any, value: Any) -> None:
         for name in [names] if isinstance(names, str) else dict.fromkeys(names):
             self.add_to_collection(name, value)
 
     def get_collection_ref(self, name: str) -> list[Any]:
-        return self.collections.setdefault(name, [])
+        return self._collections.setdefault(name, [])
 
     def get_collection(self, name: str, scope: str | None = None) -> list[Any]:
         """The values of a collection, those whose name matches the regular expression `scope` if it is given."""
-        values = self.collections.get(name, [])
+        values = self._collections.get(name, [])
         if scope is None:
             return list(values)
         pattern = re.compile(scope)
         return [value for value in values if hasattr(value, "name") and pattern.match(value.name)]
 
     def get_all_collection_keys(self) -> list[str]:
-        return [key for key in self.collections if isinstance(key, str)]
+        return [key for key in self._collections if isinstance(key, str)]
 
     def clear_collection(self, name: str) -> None:
-        self.collections.pop(name, None)
+        self._collections.pop(name, None)
 
     # ---- the rest
 
@@ -309,6 +372,18 @@ class Graph:
             yield self
         finally:
             _stack().pop()
+
+
+class _Controls:
+    """A block of control dependencies: what must run first, and what was made inside."""
+
+    def __init__(self, names: Sequence[str]):
+        self.names = names
+        self.made: set[str] = set()
+
+
+def _canonical(text: str) -> str:
+    return text if text.startswith("^") else "{}:{}".format(*split_tensor_name(text))
 
 
 class Operation:
@@ -359,14 +434,18 @@ class Operation:
         attributes = self.graph.index.attributes(self.name)
         if name not in attributes:
             raise ValueError(f"Operation {self.name!r} has no attr named {name!r}.")
-        return attributes[name]
+        value = attributes[name]
+        return dtypes.as_dtype(value) if isinstance(value, DType) else value
 
     def run(self, feed_dict: Mapping[Any, Any] | None = None, session: Any = None) -> None:
         """Runs it in a session, the default one if none is given."""
-        (session or _session()).run(self, feed_dict)
+        session_of(session, self.graph, "Cannot execute operation using `run()`", "run").run(self, feed_dict)
 
     def __repr__(self) -> str:
         return f"<tf.Operation '{self.name}' type={self.type}>"
+
+    def __str__(self) -> str:
+        return str(self.node_def)
 
 
 class Tensor:
@@ -377,7 +456,7 @@ class Tensor:
     def __init__(self, op: Operation, index: int, dtype: DType | None, shape: Any, is_ref: bool = False):
         self.op = op
         self.value_index = index
-        self.dtype = dtype
+        self.dtype = None if dtype is None else dtypes.as_dtype(dtype)
         self.is_ref = is_ref
         self._shape = TensorShape(shape)
 
@@ -406,15 +485,25 @@ class Tensor:
 
     def consumers(self) -> list[Operation]:
         """The operations that take it."""
-        return [op for op in self.graph.get_operations() if any(tensor is self for tensor in op.inputs)]
+        nodes = self.graph.meta_graph.graph_def.node
+        names = [node.name for node in nodes if any(_canonical(text) == self.name for text in node.input)]
+        return [self.graph.get_operation_by_name(name) for name in names]
 
     def eval(self, feed_dict: Mapping[Any, Any] | None = None, session: Any = None) -> Any:
         """Its value in a session, the default one if none is given."""
-        return (session or _session()).run(self, feed_dict)
+        return session_of(session, self.graph, "Cannot evaluate tensor using `eval()`", "eval").run(self, feed_dict)
 
     def __repr__(self) -> str:
         dtype = "unknown" if self.dtype is None else self.dtype.name
         return f"<tf.Tensor {self.name!r} shape={self._shape} dtype={dtype}>"
+
+    def __str__(self) -> str:
+        shape = "" if self._shape.ndims is None else f", shape={self._shape}"
+        dtype = "" if self.dtype is None else f", dtype={self.dtype.name}"
+        return f'Tensor("{self.name}"{shape}{dtype})'
+
+    def __len__(self) -> int:
+        raise TypeError(f"len is not well defined for symbolic Tensors. ({self.name}) Please call `x.shape` instead.")
 
     def __hash__(self) -> int:
         return id(self)
@@ -480,6 +569,7 @@ def convert_to_tensor(
         as_ref: whether a variable is to give its reference rather than its value.
     """
     graph = graph or get_default_graph()
+    dtype = None if dtype is None else dtypes.as_dtype(dtype)
     if hasattr(value, "_as_reference"):
         value = value._as_reference() if as_ref else value._as_graph_element()
     if isinstance(value, Tensor):
@@ -489,7 +579,7 @@ def convert_to_tensor(
             )
         return value
     array = as_constant(value, dtype)
-    given = {"dtype": dtype or dtypes.from_numpy(array.dtype), "value": array}
+    given = {"dtype": dtype or dtypes.as_dtype(array.dtype), "value": array}
     return graph.create_op("Const", [], given, name or "Const").outputs[0]
 
 
@@ -535,19 +625,25 @@ def get_default_graph() -> Graph:
 def reset_default_graph() -> None:
     """Puts an empty graph in the place of the process's default one."""
     if _stack():
-        raise AssertionError("Do not use tf.reset_default_graph() to clear nested graphs.")
+        raise AssertionError(
+            "Do not use tf.reset_default_graph() to clear nested graphs. If you need a cleared graph, exit the nesting "
+            "and create a new graph."
+        )
     _global_default[:] = [Graph()]
 
 
-def _session() -> Any:
+def session_of(session: Any, graph: Graph, refusal: str, method: str) -> Any:
+    """The session given, or the default one. Raises `ValueError` where there is none, or it is of another graph."""
     from mgjax.compat.v1.session import get_default_session
 
-    session = get_default_session()
+    session = session or get_default_session()
     if session is None:
         raise ValueError(
-            "Cannot evaluate tensor using `eval()`: No default session is registered. "
-            "Use `with sess.as_default()` or pass an explicit session to `eval(session=sess)`"
+            f"{refusal}: No default session is registered. "
+            f"Use `with sess.as_default()` or pass an explicit session to `{method}(session=sess)`"
         )
+    if session.graph is not graph:
+        raise ValueError(f"{refusal}: the graph of what is wanted is different from the session's graph.")
     return session
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,11 +11,12 @@ from google.protobuf import text_format
 from google.protobuf.message import DecodeError
 
 from mgjax.checkpoint import write_file
-from mgjax.compat.v1.framework import Graph, get_default_graph
+from mgjax.compat.v1.framework import Graph, Operation, Tensor, convert_to_tensor, get_default_graph
 from mgjax.compat.v1.saver import Saver
 from mgjax.compat.v1.variables import Variable
 from mgjax.importing import UNBOUND_INPUTS, check_unbound
-from mgjax.metagraph import NAMING_MESSAGES, VARIABLE_COLLECTIONS, files, transform
+from mgjax.metagraph import NAMING_MESSAGES, VARIABLE_COLLECTIONS, files, split_tensor_name, transform
+from mgjax.metagraph import Graph as IndexedGraph
 from mgjax.proto import meta_graph_pb2
 
 
@@ -47,23 +49,33 @@ def import_meta_graph(
         _add_collections(graph, meta_graph, scope, unbound_inputs_col_name, restore_collections_predicate)
         if meta_graph.HasField("saver_def"):
             return Saver(saver_def=_scoped_saver(meta_graph.saver_def, scope))
-        if any(isinstance(value, Variable) for value in graph.get_collection("variables")):
-            return Saver()
-        return None
+        # A saver is made for the variables of this import alone, and only if there are any.
+        made = [value for value in graph.get_collection("variables", scope or None) if isinstance(value, Variable)]
+        return Saver(list(dict.fromkeys(made)), name=f"{scope}/save" if import_scope else None) if made else None
 
 
 def import_graph_def(
     graph_def: Any, input_map: Mapping[str, Any] | None = None, return_elements: Any = None, name: str | None = None
 ) -> list[Any] | None:
     """Adds a GraphDef to the default graph, under the scope `name` ("import" by default)."""
+    if input_map is not None and not isinstance(input_map, Mapping):
+        raise TypeError("input_map must be a dictionary mapping strings to Tensor objects.")
     graph = get_default_graph()
     meta_graph = meta_graph_pb2.MetaGraphDef()
     meta_graph.graph_def.CopyFrom(files.read_graph_def(graph_def))
-    scope = _scope(graph, "import" if name is None else name)
-    _add_nodes(graph, meta_graph, scope, input_map or {})
+    scope = _scope(graph, "import" if name is None else name) if name != "" else ""
+    names = _add_nodes(graph, meta_graph, scope, input_map or {})
     if return_elements is None:
         return None
-    return [graph.as_graph_element(transform.scoped(element, scope)) for element in return_elements]
+    return [_returned(graph, element, names) for element in return_elements]
+
+
+def _returned(graph: Graph, element: str, names: Mapping[str, str]) -> Any:
+    node, colon, index = element.partition(":")
+    try:
+        return graph.as_graph_element(f"{names[node]}{colon}{index}")
+    except (KeyError, ValueError) as error:
+        raise ValueError(f"Requested return tensor '{element}' not found in graph def") from error
 
 
 def _scope(graph: Graph, import_scope: str | None) -> str:
@@ -72,8 +84,11 @@ def _scope(graph: Graph, import_scope: str | None) -> str:
     return graph.current_scope
 
 
-def _add_nodes(graph: Graph, meta_graph: Any, scope: str, input_map: Mapping[str, Any]) -> None:
+def _add_nodes(graph: Graph, meta_graph: Any, scope: str, input_map: Mapping[str, Any]) -> dict[str, str]:
+    """Adds the nodes; from their names in the file to those that they got."""
     graph_def = meta_graph.graph_def
+    mapping = {key: _replacement(graph, value, scope) for key, value in input_map.items()}
+    _check_types(graph, meta_graph, mapping)
     names = {node.name: transform.scoped(node.name, scope) for node in graph_def.node}
     taken = graph.index.nodes
     if any(name in taken for name in names.values()):
@@ -83,12 +98,10 @@ def _add_nodes(graph: Graph, meta_graph: Any, scope: str, input_map: Mapping[str
                 names[old] = _free_name(name, lambda candidate: candidate in taken or candidate in wanted)
                 wanted.add(names[old])
     if any(old != new for old, new in names.items()):
-        transform.rename_nodes(graph_def, lambda name: names.get(name, name), scope)
-    if input_map:
-        mapping = {transform.scoped(key, scope): graph.as_graph_element(value).name for key, value in input_map.items()}
-        unused = transform.map_inputs(graph_def, mapping)
-        if unused:
-            raise ValueError(f"Attempted to map inputs that were not found in graph_def: [{', '.join(unused)}]")
+        # An input that is no node of the file (it is mapped, or missing) comes into the scope all the same.
+        transform.rename_nodes(graph_def, lambda name: names.get(name) or transform.scoped(name, scope), scope)
+    if mapping:
+        _map_inputs(graph_def, mapping, lambda name: names.get(name) or transform.scoped(name, scope))
     target = graph.meta_graph.graph_def
     first = len(target.node)
     target.node.extend(graph_def.node)
@@ -102,6 +115,55 @@ def _add_nodes(graph: Graph, meta_graph: Any, scope: str, input_map: Mapping[str
     for name in names.values():
         graph.take_name(name)
     graph.function.refresh()
+    return names
+
+
+def _replacement(graph: Graph, value: Any, scope: str) -> Tensor:
+    """The tensor of the graph that takes an input's place; what is no tensor becomes a constant, which needs a scope."""
+    if isinstance(value, str) or hasattr(value, "graph"):
+        found = graph.as_graph_element(value)
+        return found.outputs[0] if isinstance(found, Operation) else found
+    if not scope:
+        raise ValueError(
+            "tf.import_graph_def() requires a non-empty `name` if `input_map` contains non-Tensor values. "
+            "Try calling tf.convert_to_tensor() on `input_map` values before calling tf.import_graph_def()."
+        )
+    with graph.name_scope(f"{scope}/_inputs/"):
+        return convert_to_tensor(value, graph=graph)
+
+
+def _check_types(graph: Graph, meta_graph: Any, mapping: Mapping[str, Tensor]) -> None:
+    """Refuses a replacement of another dtype than the tensor of the file has."""
+    if not mapping:
+        return
+    file = IndexedGraph(meta_graph.graph_def, meta_graph.meta_info_def.stripped_op_list.op)
+    for key, tensor in mapping.items():
+        node, index = split_tensor_name(key)
+        types = file.result_types(node) if node in file.nodes else None
+        wanted = types[index].dtype if types is not None and index < len(types) else None
+        if wanted is not None and tensor.dtype is not None and tensor.dtype != wanted:
+            raise ValueError(
+                f"Input {key!r} was passed {tensor.dtype.name} from {tensor.name} incompatible with expected {wanted.name}."
+            )
+
+
+def _map_inputs(graph_def: Any, mapping: Mapping[str, Tensor], rename: Callable[[str], str]) -> None:
+    renamed = {("^" + rename(key[1:]) if key.startswith("^") else _renamed(key, rename)): key for key in mapping}
+    targets = {
+        new: ("^" + mapping[key].op.name if key.startswith("^") else mapping[key].name) for new, key in renamed.items()
+    }
+    present = {node.name for node in graph_def.node}
+    unused = transform.map_inputs(graph_def, targets)
+    # A tensor of the file that nothing takes may be mapped.
+    absent = [renamed[new] for new in unused if split_tensor_name(new)[0] not in present]
+    if absent:
+        shown = ", ".join(key if key.startswith("^") else "{}:{}".format(*split_tensor_name(key)) for key in absent)
+        raise ValueError(f"Attempted to map inputs that were not found in graph_def: [{shown}]")
+
+
+def _renamed(key: str, rename: Callable[[str], str]) -> str:
+    name, index = split_tensor_name(key)
+    return f"{rename(name)}:{index}"
 
 
 def _free_name(name: str, is_taken: Callable[[str], bool]) -> str:
@@ -122,6 +184,8 @@ def _add_collections(
     graph: Graph, meta_graph: Any, scope: str, unbound: str, predicate: Callable[[str], bool] | None
 ) -> None:
     made: dict[bytes, Variable] = {}
+    # Older files do not say which variables are trainable: those in that collection are.
+    says_trainable = _says_trainable(meta_graph.meta_info_def.tensorflow_version)
     keys = sorted(meta_graph.collection_def, key=lambda key: (key != "trainable_variables", key))
     for key in keys:
         if key == unbound or (predicate is not None and not predicate(key)):
@@ -138,13 +202,26 @@ def _add_collections(
                     graph.add_to_collection(key, element)
         elif kind == "bytes_list" and key in NAMING_MESSAGES:
             for value in values:
-                graph.add_to_collection(key, _from_bytes(key, value, scope, made))
+                graph.add_to_collection(key, _from_bytes(key, value, scope, made, says_trainable))
         elif kind == "bytes_list" and scope:
             for value in values:
-                graph.add_to_collection(key, transform.scoped(value.decode(errors="replace"), scope))
+                graph.add_to_collection(key, _scoped_text(value, scope))
         else:
             for value in values:
                 graph.add_to_collection(key, value)
+
+
+def _says_trainable(version: str) -> bool:
+    found = re.match(r"(\d+)\.(\d+)", version)
+    return found is None or (int(found[1]), int(found[2])) >= (1, 9)
+
+
+def _scoped_text(value: bytes, scope: str) -> str | bytes:
+    """A plain entry of a collection in a scope: a string, with the scope before it; bytes that are no text stay."""
+    try:
+        return transform.scoped(value.decode(), scope)
+    except UnicodeDecodeError:
+        return value
 
 
 def _element(graph: Graph, name: str) -> Any:
@@ -155,20 +232,22 @@ def _element(graph: Graph, name: str) -> Any:
         return None
 
 
-def _from_bytes(key: str, value: bytes, scope: str, made: dict[bytes, Variable]) -> Any:
+def _from_bytes(key: str, value: bytes, scope: str, made: dict[bytes, Variable], says_trainable: bool) -> Any:
     try:
         message = NAMING_MESSAGES[key].FromString(value)
     except DecodeError:
         return value
     if key in VARIABLE_COLLECTIONS:
         if value not in made:
+            if not says_trainable:
+                message.trainable = key == "trainable_variables"
             try:
                 made[value] = Variable.from_proto(message, import_scope=scope or None)
             except (KeyError, ValueError):
                 return value
         return made[value]
     transform.rename_fields(message, lambda name: transform.scoped(name, scope))
-    return Saver(saver_def=message) if key == "savers" else message
+    return Saver(saver_def=message) if key == "savers" and message.restore_op_name else message
 
 
 def export_meta_graph(
@@ -187,7 +266,7 @@ def export_meta_graph(
         transform.clear_devices(meta_graph.graph_def)
     meta_graph.meta_info_def.tensorflow_version = "1.15.5"
     meta_graph.meta_info_def.stripped_op_list.op.extend(graph.index.op_list())
-    for key, values in graph.collections.items():
+    for key, values in ((key, graph.get_collection(key)) for key in graph.get_all_collection_keys()):
         _export_collection(meta_graph, key, values)
     if saver_def is not None:
         meta_graph.saver_def.CopyFrom(saver_def)

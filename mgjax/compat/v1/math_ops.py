@@ -7,16 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from mgjax import dtypes
+from mgjax.compat.v1 import dtypes
+from mgjax.compat.v1.dtypes import DType
 from mgjax.compat.v1.framework import Tensor, as_constant, convert_to_tensor, get_default_graph
 from mgjax.compat.v1.tensor_shape import TensorShape
 from mgjax.compat.v1.variables import Variable
-from mgjax.dtypes import DType
 
 
 def placeholder(dtype: DType, shape: Any = None, name: str | None = None) -> Tensor:
     """A tensor that must be fed."""
-    attributes = {"dtype": dtype, "shape": TensorShape(shape).as_tuple()}
+    attributes = {"dtype": dtypes.as_dtype(dtype), "shape": TensorShape(shape).as_tuple()}
     return get_default_graph().create_op("Placeholder", [], attributes, name).outputs[0]
 
 
@@ -28,10 +28,11 @@ def placeholder_with_default(input: Any, shape: Any, name: str | None = None) ->
 
 def constant(value: Any, dtype: DType | None = None, shape: Any = None, name: str = "Const") -> Tensor:
     """A constant; a scalar is spread over `shape` if one is given."""
+    dtype = None if dtype is None else dtypes.as_dtype(dtype)
     array = as_constant(value, dtype)
     if shape is not None:
         array = array.reshape(shape) if array.size != 1 else np.broadcast_to(array.reshape(()), tuple(shape))
-    attributes = {"dtype": dtype or dtypes.from_numpy(array.dtype), "value": array}
+    attributes = {"dtype": dtype or dtypes.as_dtype(array.dtype), "value": array}
     return get_default_graph().create_op("Const", [], attributes, name).outputs[0]
 
 
@@ -72,6 +73,14 @@ log = _unary("Log", "x", "Log")
 tanh = _unary("Tanh", "x", "Tanh")
 sigmoid = _unary("Sigmoid", "x", "Sigmoid")
 identity = _unary("Identity", "input", "Identity")
+
+
+def cast(x: Any, dtype: Any, name: str | None = None) -> Tensor:
+    """The tensor's values in another dtype; the tensor itself where it has it."""
+    tensor, wanted = convert_to_tensor(x), dtypes.as_dtype(dtype)
+    if tensor.dtype == wanted:
+        return tensor
+    return get_default_graph().create_op("Cast", [tensor], {"DstT": wanted}, name or "Cast").outputs[0]
 
 
 def no_op(name: str | None = None) -> Any:

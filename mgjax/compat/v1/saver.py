@@ -4,29 +4,52 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from mgjax import checkpoint
-from mgjax.compat.v1.framework import Tensor, get_default_graph
+from mgjax.compat.v1.errors import (
+    FailedPreconditionError,
+    InvalidArgumentError,
+    NotFoundError,
+    UnsupportedError,
+    raised_as_tensorflow_does,
+)
+from mgjax.compat.v1.framework import get_default_graph
+from mgjax.compat.v1.saver_nodes import add_saver_nodes, by_key
 from mgjax.compat.v1.session import Session
-from mgjax.compat.v1.variables import all_graph_variables
-from mgjax.errors import FailedPreconditionError, MissingFileError, NotFoundError, RestoreError
-from mgjax.function import State
-from mgjax.metagraph import saved_by
-from mgjax.proto import meta_graph_pb2
+from mgjax.compat.v1.states import checkpoint_exists, get_checkpoint_mtimes
+from mgjax.errors import MissingFileError, RestoreError
+from mgjax.metagraph import Saved, saved_by
+from mgjax.proto import meta_graph_pb2, object_graph_pb2
 from mgjax.saver import Saver as GraphSaver
+
+OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
+"""The tensor of an object-based checkpoint that says which variable is which tensor."""
+
+_ADVICE = "Please ensure that you have not altered the graph expected based on the checkpoint. Original error:"
 
 
 class Saver:
-    """Saves and restores the variables of a graph.
+    """Saves and restores the variables of a graph. It writes V2 checkpoints, the data in one file.
 
     Args:
         var_list: variables, or a mapping from checkpoint key to variable; all of the default graph's if None.
+        reshape: whether a tensor of another shape in the checkpoint is given the variable's.
         max_to_keep: how many checkpoints are kept; older ones that this saver wrote are deleted. 0 or None keeps all.
+        keep_checkpoint_every_n_hours: of those that are due to be deleted, one in so many hours stays.
+        name: the scope of the nodes that are added.
         saver_def: the SaverDef of an imported graph, whose nodes say what is saved.
+        defer_build: whether `build` is called later.
+        allow_empty: whether there may be no variables; nothing is saved then.
+        pad_step_number: whether steps in names have eight digits.
+        save_relative_paths: whether the `checkpoint` file names checkpoints from its folder.
+        filename: the default of the nodes' file name.
+        sharded, restore_sequentially, builder, write_version: have no effect.
     """
 
     def __init__(
@@ -39,33 +62,108 @@ class Saver:
         name: str | None = None,
         restore_sequentially: bool = False,
         saver_def: Any = None,
-        **kwargs: Any,
+        builder: Any = None,
+        defer_build: bool = False,
+        allow_empty: bool = False,
+        write_version: Any = None,
+        pad_step_number: bool = False,
+        save_relative_paths: bool = False,
+        filename: str | None = None,
     ):
+        if saver_def is not None:
+            _check_saver_def(saver_def)
+        if defer_build and var_list is not None:
+            raise ValueError(
+                "If `var_list` is provided then build cannot be deferred. Either set defer_build=False or var_list=None."
+            )
         self.graph = get_default_graph()
-        if saver_def is None:
-            saver_def = _add_saver_nodes(self.graph, _by_key(var_list, self.graph), name or "save", max_to_keep)
-        elif not saver_def.restore_op_name:
-            raise ValueError("saver_def must specify the save_tensor_name:")
-        self.saver_def = saver_def
-        self._last: list[str] = []
+        self.saver_def: Any = saver_def
+        self._var_list = var_list
+        self._options: dict[str, Any] = {"reshape": reshape, "name": name or "save", "filename": filename or "model"}
+        self._keep = (max_to_keep or 0, keep_checkpoint_every_n_hours)
+        self._allow_empty = allow_empty
+        self._pad_step_number = pad_step_number
+        self._save_relative_paths = save_relative_paths
+        self._last: list[tuple[str, float]] = []
+        self._is_empty = False
+        if saver_def is None and not defer_build:
+            self.build()
+        hours = keep_checkpoint_every_n_hours if saver_def is None else saver_def.keep_checkpoint_every_n_hours
+        self._next_kept = time.time() + hours * 3600
+
+    def build(self) -> None:
+        """Adds the nodes that save and restore."""
+        if self.saver_def is not None:
+            return
+        variables = by_key(self._var_list, self.graph)
+        if not variables:
+            if not self._allow_empty:
+                raise ValueError("No variables to save")
+            self._is_empty = True
+            return
+        self.saver_def = add_saver_nodes(self.graph, variables, *self._keep, **self._options)
 
     def as_saver_def(self) -> Any:
         """Its SaverDef."""
         return self.saver_def
 
-    to_proto = as_saver_def
+    def to_proto(self, export_scope: str | None = None) -> Any:
+        """Its SaverDef, without the scope `export_scope`; None where it does not stand in that scope."""
+        if not export_scope:
+            return self.saver_def
+        prefix = f"{export_scope}/"
+        if not self.saver_def.filename_tensor_name.startswith(prefix):
+            return None
+        copy = meta_graph_pb2.SaverDef.FromString(self.saver_def.SerializeToString())
+        for field in ("filename_tensor_name", "save_tensor_name", "restore_op_name"):
+            setattr(copy, field, getattr(copy, field).removeprefix(prefix))
+        return copy
+
+    @staticmethod
+    def from_proto(saver_def: Any, import_scope: str | None = None) -> Saver:
+        """The saver of a SaverDef whose names stand in a scope of the default graph."""
+        copy = meta_graph_pb2.SaverDef.FromString(saver_def.SerializeToString())
+        if import_scope:
+            for field in ("filename_tensor_name", "save_tensor_name", "restore_op_name"):
+                setattr(copy, field, f"{import_scope}/{getattr(copy, field)}")
+        return Saver(saver_def=copy)
+
+    # ---- the checkpoints written
 
     @property
     def last_checkpoints(self) -> list[str]:
         """The prefixes written and not deleted, oldest first."""
-        return list(self._last)
+        return [path for path, _ in self._last]
 
-    def _saver(self) -> GraphSaver:
-        function = self.graph.function
-        saved = saved_by(function.graph, self.saver_def.restore_op_name)
-        if saved is None:
-            raise NotFoundError(f"the graph has no restore operation {self.saver_def.restore_op_name!r}")
-        return GraphSaver(function, saved)
+    def set_last_checkpoints(self, last_checkpoints: Sequence[str]) -> None:
+        """Replaces the list; these checkpoints will not be deleted."""
+        self.set_last_checkpoints_with_time([(path, np.inf) for path in last_checkpoints])
+
+    def set_last_checkpoints_with_time(self, last_checkpoints_with_time: Sequence[tuple[str, float]]) -> None:
+        """Replaces the list by (prefix, when it was written, in seconds since 1970), oldest first."""
+        self._last = list(last_checkpoints_with_time)
+
+    def recover_last_checkpoints(self, checkpoint_paths: Sequence[str]) -> None:
+        """Replaces the list by those of the checkpoints that are there."""
+        there = [path for path in checkpoint_paths if checkpoint_exists(path)]
+        self.set_last_checkpoints_with_time(list(zip(there, get_checkpoint_mtimes(there), strict=True)))
+
+    def _record(self, prefix: str, meta_graph_suffix: str) -> None:
+        """Puts a checkpoint at the end of the list, and deletes the files of those that fall off its beginning."""
+        keep = self.saver_def.max_to_keep
+        if keep <= 0:
+            return
+        self._last = [*(entry for entry in self._last if entry[0] != prefix), (prefix, time.time())]
+        dropped, self._last = self._last[:-keep], self._last[-keep:]
+        for path, written in dropped:
+            if written > self._next_kept:
+                self._next_kept += self.saver_def.keep_checkpoint_every_n_hours * 3600
+                continue
+            checkpoint.remove(path)
+            with contextlib.suppress(FileNotFoundError):
+                os.remove(f"{path}.{meta_graph_suffix}")
+
+    # ---- saving
 
     def save(
         self,
@@ -77,139 +175,157 @@ class Saver:
         write_meta_graph: bool = True,
         write_state: bool = True,
         strip_default_attrs: bool = False,
-    ) -> str:
-        """Writes a checkpoint, its `.meta` and the `checkpoint` file; the prefix that was written."""
+        save_debug_info: bool = False,
+    ) -> str | None:
+        """Writes a checkpoint, the `checkpoint` file and its `.meta`; the prefix that was written, None if it is empty."""
+        self._check_built("save")
         if not isinstance(sess, Session):
             raise TypeError(f"'sess' must be a Session; {sess}")
-        if latest_filename is not None and os.path.split(latest_filename)[0]:
+        if self._is_empty:
+            return None
+        sess.check_open()
+        latest_filename = latest_filename or "checkpoint"
+        if os.path.split(latest_filename)[0]:
             raise ValueError("'latest_filename' must not contain path components")
-        path = os.fspath(save_path)
-        folder = os.path.dirname(path)
-        if folder and not os.path.isdir(folder):
-            raise ValueError(f"Parent directory of {path} doesn't exist, can't save.")
-        try:
-            prefix = self._saver().save(
-                sess.state, path, _step(sess, global_step), latest_filename=latest_filename,
-                earlier=self._earlier(), write_state=write_state,
+        prefix = self._prefix(sess, os.fspath(save_path), global_step, latest_filename)
+        os.makedirs(os.path.dirname(prefix) or ".", exist_ok=True)
+        self._write(sess, prefix)
+        if write_state:
+            self._record(prefix, meta_graph_suffix)
+            checkpoint.write_state(
+                os.path.dirname(prefix), prefix, self.last_checkpoints,
+                latest_filename=latest_filename, save_relative_paths=self._save_relative_paths,
             )  # fmt: skip
-        except RestoreError as error:
-            raise FailedPreconditionError(f"Attempting to use uninitialized value: {error}") from error
         if write_meta_graph:
             from mgjax.compat.v1.importer import export_meta_graph
 
             export_meta_graph(f"{prefix}.{meta_graph_suffix}", graph=sess.graph, saver_def=self.saver_def)
-        if write_state:
-            self._keep(prefix, meta_graph_suffix)
         return prefix
 
-    def _earlier(self) -> list[str]:
-        """The checkpoints that stay when one more is written."""
-        keep = self.saver_def.max_to_keep
-        return self._last[-(keep - 1) :] if keep > 1 else []
+    def _write(self, sess: Session, prefix: str) -> None:
+        saver = self._saver(sess)
+        try:
+            with raised_as_tensorflow_does(sess.graph):
+                saver.save(sess.state, prefix, write_state=False)
+        except InvalidArgumentError as error:
+            if isinstance(error.__cause__, RestoreError):
+                raise FailedPreconditionError(None, None, f"Attempting to use uninitialized value: {error}") from error
+            raise
 
-    def _keep(self, prefix: str, meta_graph_suffix: str) -> None:
-        """Puts a checkpoint at the end of the list, and deletes the files of those that fall off its beginning."""
-        if self.saver_def.max_to_keep <= 0:
-            return
-        kept = [path for path in self._last if path != prefix]
-        for path in kept[: max(0, len(kept) + 1 - self.saver_def.max_to_keep)]:
-            checkpoint.remove(path)
-            with contextlib.suppress(FileNotFoundError):
-                os.remove(f"{path}.{meta_graph_suffix}")
-        self._last = [*kept, prefix][-self.saver_def.max_to_keep :]
+    def _prefix(self, sess: Session, path: str, global_step: Any, latest_filename: str) -> str:
+        if not path:
+            raise ValueError("no path specified")
+        if global_step is None:
+            if os.path.basename(path) == latest_filename:
+                raise ValueError(f"'latest_filename' collides with 'save_path': '{latest_filename}' and '{path}'")
+            return path
+        is_number = isinstance(global_step, (int, np.integer))
+        step = int(global_step if is_number else sess.run(global_step))
+        return f"{path}-{step:08d}" if self._pad_step_number else f"{path}-{step}"
+
+    def _check_built(self, method: str) -> None:
+        if self.saver_def is None and not self._is_empty:
+            raise RuntimeError(f"`build()` should be called before {method} if defer_build==True")
+
+    def _saver(self, sess: Session) -> GraphSaver:
+        """What the graph's nodes say that this saver saves."""
+        function = sess.graph.function
+        for name in (self.saver_def.filename_tensor_name, self.saver_def.save_tensor_name):
+            try:
+                sess.graph.as_graph_element(name)
+            except (KeyError, ValueError) as error:
+                raise TypeError(f"Cannot interpret feed_dict key as Tensor: {error.args[0]}") from error
+        try:
+            sess.graph.as_graph_element(self.saver_def.restore_op_name)
+        except KeyError as error:
+            raise ValueError(
+                f"Fetch argument {self.saver_def.restore_op_name!r} cannot be interpreted as a Tensor. ({error})"
+            ) from error
+        saved = saved_by(function.graph, self.saver_def.restore_op_name)
+        if saved is None:
+            raise UnsupportedError(
+                None, None, f"what {self.saver_def.restore_op_name!r} runs has not the form that a Saver makes; "
+                "make a Saver of the variables: tf.train.Saver()",
+            )  # fmt: skip
+        return GraphSaver(function, saved)
+
+    # ---- restoring
 
     def restore(self, sess: Session, save_path: str | os.PathLike[str] | None) -> None:
-        """Gives the session's variables the values that a checkpoint holds."""
+        """Gives the session's variables the values that a checkpoint holds; no variable changes where that fails."""
+        if self._is_empty:
+            return
+        self._check_built("restore")
         if save_path is None:
             raise ValueError("Can't load save_path when it is None.")
+        if not isinstance(sess, Session):
+            raise TypeError(f"'sess' must be a Session; {sess}")
+        sess.check_open()
         path = os.fspath(save_path)
+        saver = self._saver(sess)
+        opened = _open(path)
+        missing = [saved.key for saved in saver.saved if saved.key not in opened]
+        if missing:
+            saver = GraphSaver(saver.function, _by_objects(saver.saved, opened, missing))
         try:
-            restored = self._saver().restore(path)
-        except MissingFileError as error:
+            with raised_as_tensorflow_does(sess.graph):
+                restored = saver.restore(opened.prefix)
+        except NotFoundError as error:
+            raise _missing(str(error)) from error
+        except InvalidArgumentError as error:
+            raise InvalidArgumentError(
+                None, None, "Restoring from checkpoint failed. This is most likely due to a mismatch between the current "
+                f"graph and the graph from the checkpoint. {_ADVICE}\n\n{error}",
+            ) from error  # fmt: skip
+        sess.state = sess.state.replace(restored.arrays)
+
+
+def _check_saver_def(saver_def: Any) -> None:
+    if getattr(getattr(saver_def, "DESCRIPTOR", None), "name", "") != "SaverDef":
+        raise ValueError(f"saver_def must be a saver_pb2.SaverDef: {saver_def}")
+    for field in ("save_tensor_name", "restore_op_name"):
+        if not getattr(saver_def, field):
+            raise ValueError(f"saver_def must specify the {field}: {saver_def}")
+
+
+def _open(path: str) -> checkpoint.Checkpoint:
+    try:
+        with raised_as_tensorflow_does():
+            return checkpoint.open(path)
+    except NotFoundError as error:
+        if isinstance(error.__cause__, MissingFileError) and not checkpoint_exists(path):
             raise ValueError(f"The passed save_path is not a valid checkpoint: {path} ({error})") from error
-        except RestoreError as error:
-            raise NotFoundError(
-                "Restoring from checkpoint failed. This is most likely due to a Variable name or other graph key that "
-                f"is missing from the checkpoint, or a mismatch with the graph. Original error: {error}"
-            ) from error
-        sess.state = State({**sess.state.arrays, **restored.arrays}, sess.state.generators)
+        raise _missing(str(error)) from error
 
 
-def _step(sess: Session, global_step: Any) -> int | None:
-    if global_step is None:
-        return None
-    if isinstance(global_step, (int, np.integer)):
-        return int(global_step)
-    return int(sess.run(global_step if isinstance(global_step, Tensor) else sess.graph.as_graph_element(global_step)))
+def _missing(why: str) -> NotFoundError:
+    return NotFoundError(
+        None, None, "Restoring from checkpoint failed. This is most likely due to a Variable name or other graph key that "
+        f"is missing from the checkpoint. {_ADVICE}\n\n{why}",
+    )  # fmt: skip
 
 
-def _by_key(var_list: Any, graph: Any) -> dict[str, Any]:
-    if var_list is None:
-        var_list = all_graph_variables(graph)
-    if isinstance(var_list, Mapping):
-        return dict(var_list)
-    if not isinstance(var_list, Sequence) or not var_list:
-        raise ValueError("No variables to save")
-    found: dict[str, Any] = {}
-    for variable in var_list:
-        if not hasattr(variable, "op"):
-            raise TypeError(f"Variable to save is not a Variable: {variable}")
-        if variable.op.name in found and found[variable.op.name] is not variable:
-            raise ValueError(f"At least two variables have the same name: {variable.op.name}")
-        found[variable.op.name] = variable
-    return found
+def _by_objects(saved: Sequence[Saved], opened: checkpoint.Checkpoint, missing: Sequence[str]) -> list[Saved]:
+    """What is saved under the keys that an object-based checkpoint (`tf.train.Checkpoint`) has for the variables' names.
+
+    Raises:
+        NotFoundError: the checkpoint is not object-based, or lacks a variable.
+    """
+    if OBJECT_GRAPH not in opened:
+        more = f" (and {len(missing) - 1} more: {', '.join(missing[1:6])})" if missing[1:] else ""
+        raise _missing(f"Key {missing[0]} not found in checkpoint {opened.prefix}{more}")
+    objects = object_graph_pb2.TrackableObjectGraph.FromString(opened.read(OBJECT_GRAPH).item())
+    keys = {
+        attribute.full_name: attribute.checkpoint_key for node in objects.nodes for attribute in node.attributes
+    }  # fmt: skip
+    absent = [entry.key for entry in saved if entry.key not in keys]
+    if absent:
+        raise NotFoundError(
+            None, None, "Existing variables not in the checkpoint: " + ", ".join(absent)
+            + "\n\nVariables names when this checkpoint was written which don't exist now: "
+            + ", ".join(sorted(keys.keys() - {entry.key for entry in saved})),
+        )  # fmt: skip
+    return [replace(entry, key=keys[entry.key]) for entry in saved]
 
 
-def _add_saver_nodes(graph: Any, by_key: Mapping[str, Any], name: str, max_to_keep: int | None) -> Any:
-    """Adds the nodes that TensorFlow's Saver adds, and gives the SaverDef that names them."""
-    keys = sorted(by_key)
-    variables = [by_key[key] for key in keys]
-    texts = np.array([key.encode() for key in keys], object)
-    slices = np.array([b""] * len(keys), object)
-    kinds = tuple(variable.dtype for variable in variables)
-    with graph.name_scope(name) as scope, graph.control_dependencies(None):
-        default = graph.create_op("Const", [], _string(b"model"), "filename/input").outputs[0]
-        filename = graph.create_op("PlaceholderWithDefault", [default], {"shape": ()}, "filename").outputs[0]
-        prefix = graph.create_op("PlaceholderWithDefault", [filename], {"shape": ()}, "Const").outputs[0]
-        names = graph.create_op("Const", [], _strings(texts), "SaveV2/tensor_names").outputs[0]
-        parts = graph.create_op("Const", [], _strings(slices), "SaveV2/shape_and_slices").outputs[0]
-        values = [
-            variable._as_reference() if not variable.is_resource else variable.read_value() for variable in variables
-        ]
-        save = graph.create_op("SaveV2", [prefix, names, parts, values], {"dtypes": kinds}, "SaveV2")
-        with graph.control_dependencies([save]):
-            saved = graph.create_op("Identity", [prefix], {}, "control_dependency").outputs[0]
-        names = graph.create_op("Const", [], _strings(texts), "RestoreV2/tensor_names").outputs[0]
-        parts = graph.create_op("Const", [], _strings(slices), "RestoreV2/shape_and_slices").outputs[0]
-        restored = graph.create_op("RestoreV2", [prefix, names, parts], {"dtypes": kinds}, "RestoreV2").outputs
-        assigns = [_assign(graph, variable, value) for variable, value in zip(variables, restored, strict=True)]
-        with graph.control_dependencies(assigns):
-            restore = graph.create_op("NoOp", [], {}, "restore_all")
-    assert scope
-    return meta_graph_pb2.SaverDef(
-        filename_tensor_name=prefix.name,
-        save_tensor_name=saved.name,
-        restore_op_name=restore.name,
-        max_to_keep=max_to_keep or 0,
-        keep_checkpoint_every_n_hours=10000.0,
-        version=meta_graph_pb2.SaverDef.V2,
-    )
-
-
-def _assign(graph: Any, variable: Any, value: Tensor) -> Any:
-    if variable.is_resource:
-        value = graph.create_op("Identity", [value], {}, "Identity").outputs[0]
-        return graph.create_op("AssignVariableOp", [variable._as_reference(), value], {}, "AssignVariableOp")
-    return graph.create_op("Assign", [variable._as_reference(), value], {}, "Assign")
-
-
-def _string(value: bytes) -> dict[str, Any]:
-    array = np.empty((), object)
-    array[()] = value
-    return _strings(array)
-
-
-def _strings(array: np.ndarray) -> dict[str, Any]:
-    from mgjax import dtypes
-
-    return {"dtype": dtypes.string, "value": array}
+__all__ = ["Saver"]

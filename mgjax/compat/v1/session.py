@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from mgjax.compat.v1.framework import Graph, Operation, Tensor, get_default_graph
-from mgjax.errors import FeedError, InvalidArgumentError
-from mgjax.function import State, flatten, rebuild
-from mgjax.shapes import describe, is_compatible
+from mgjax.compat.v1.errors import InvalidArgumentError, raised_as_tensorflow_does
+from mgjax.compat.v1.framework import Graph, Tensor, get_default_graph
+from mgjax.compat.v1.sparse import IndexedSlices, IndexedSlicesValue, SparseTensor
+from mgjax.errors import FeedError
+from mgjax.function import State, flatten, map_leaves, rebuild
+from mgjax.shapes import is_compatible
 
 _local = threading.local()
 
@@ -23,7 +25,7 @@ class Session:
     Args:
         target: must be empty; there are no remote sessions.
         graph: the graph; the default one at construction if None. It may grow while the session lives.
-        config: ignored.
+        config: has no effect.
         seed: for random ops that have no seed of their own; drawn from the operating system if None.
 
     Attributes:
@@ -31,8 +33,12 @@ class Session:
     """
 
     def __init__(self, target: str = "", graph: Graph | None = None, config: Any = None, *, seed: int | None = None):
+        if not isinstance(target, (str, bytes)):
+            raise TypeError(f"target must be a string, but got {type(target)}")
         if target:
             raise NotImplementedError(f"a session on another machine ({target!r}) is not supported")
+        if graph is not None and not isinstance(graph, Graph):
+            raise TypeError(f"graph must be a tf.Graph, but got {type(graph)}")
         self.graph = graph or get_default_graph()
         self.state = State({}, None)
         self._seed = seed
@@ -51,26 +57,50 @@ class Session:
             fetches: a tensor, operation, variable or name, or a structure of lists, tuples and dicts of such.
             feed_dict: from tensor (or its name) to value.
         """
+        self.check_open()
+        if feed_dict and not isinstance(feed_dict, Mapping):
+            raise TypeError(f"feed_dict must be a dictionary, not {type(feed_dict).__name__}")
+        structure = map_leaves(fetches, _parts)
+        leaves = [self._fetch(leaf) for leaf in flatten(structure)]
+        feeds = self._feeds(feed_dict or {})
+        with self._lock:
+            values = self._run(leaves, feeds)
+        return rebuild(structure, values)
+
+    def check_open(self) -> None:
+        """Raises `RuntimeError` where nothing can be run."""
         if self._closed:
             raise RuntimeError("Attempted to use a closed Session.")
         if not self.graph.version:
             raise RuntimeError("The Session graph is empty.  Add operations to the graph before calling run().")
-        leaves = [self._fetch(leaf) for leaf in flatten(fetches)]
-        feeds = self._feeds(feed_dict or {})
-        with self._lock:
-            values = self._run(leaves, feeds)
-        return rebuild(fetches, values)
 
     def _run(self, leaves: Sequence[Any], feeds: dict[str, Any]) -> list[Any]:
         function = self.graph.function
         self._extend_generators()
-        wanted = [leaf.name if isinstance(leaf, Tensor) else function.operations[leaf.name] for leaf in leaves]
+        # A tensor that is both fed and fetched is what was fed.
+        computed = [leaf for leaf in leaves if leaf.name not in feeds]
+        wanted = [leaf.name if isinstance(leaf, Tensor) else function.operations[leaf.name] for leaf in computed]
         try:
-            state, values = function(self.state, feeds, wanted)
+            with raised_as_tensorflow_does(self.graph):
+                self.state, values = function(self.state, feeds, wanted)
         except FeedError as error:
-            raise InvalidArgumentError(f"You must feed a value for placeholder tensor: {error}") from error
-        self.state = state
-        return [_as_user_sees(value) for value in values]
+            raise self._refused_feed(error) from error
+        following = iter(values)
+        return [feeds[leaf.name] if leaf.name in feeds else _as_user_sees(next(following)) for leaf in leaves]
+
+    def _refused_feed(self, error: FeedError) -> Exception:
+        if not error.missing:
+            return InvalidArgumentError(None, None, str(error))
+        op = self.graph.get_operation_by_name(error.missing[0])
+        tensor = op.outputs[0]
+        assert tensor.dtype is not None
+        dims = tensor.shape.as_tuple()
+        # TensorFlow says nothing of a scalar's shape, which old graphs used for "unknown".
+        shape = f" and shape [{','.join('?' if n is None else str(n) for n in dims)}]" if dims else ""
+        kind = _C_NAMES.get(tensor.dtype.name, tensor.dtype.name)
+        others = f" (and for {', '.join(map(repr, error.missing[1:]))})" if error.missing[1:] else ""
+        text = f"You must feed a value for placeholder tensor {op.name!r} with dtype {kind}{shape}{others}"
+        return InvalidArgumentError(op.node_def, op, text)
 
     def _extend_generators(self) -> None:
         """Gives random ops that came since the last run their first counters."""
@@ -85,34 +115,38 @@ class Session:
         if element is None:
             raise TypeError(f"Fetch argument {element!r} has invalid type {type(element)!r}")
         try:
-            return self.graph.as_graph_element(element)
+            found = self.graph.as_graph_element(element)
         except TypeError as error:
             raise TypeError(
                 f"Fetch argument {element!r} has invalid type {type(element)!r}, must be a string or Tensor. ({error})"
             ) from error
         except (ValueError, KeyError) as error:
-            raise ValueError(
-                f"Fetch argument {element!r} cannot be interpreted as a Tensor. ({_text(error)})"
-            ) from error
+            raise ValueError(f"Fetch argument {element!r} cannot be interpreted as a Tensor. ({error})") from error
+        self.graph.check_fetchable(found)
+        return found
 
     def _feeds(self, feed_dict: Mapping[Any, Any]) -> dict[str, Any]:
         feeds: dict[str, Any] = {}
         for key, value in feed_dict.items():
-            try:
-                tensor = self.graph.as_graph_element(key, allow_operation=False)
-            except (ValueError, KeyError, TypeError) as error:
-                raise TypeError(f"Cannot interpret feed_dict key as Tensor: {_text(error)}") from error
-            feeds[tensor.name] = _feed_value(tensor, value)
+            for part, part_value in _feed_parts(key, value):
+                try:
+                    tensor = self.graph.as_graph_element(part, allow_operation=False)
+                except (ValueError, KeyError, TypeError) as error:
+                    raise TypeError(f"Cannot interpret feed_dict key as Tensor: {_text(error)}") from error
+                if not self.graph.is_feedable(tensor):
+                    raise ValueError(f"Tensor {tensor} may not be fed.")
+                feeds[tensor.name] = _feed_value(tensor, part_value)
         return feeds
 
     def make_callable(self, fetches: Any, feed_list: Sequence[Any] | None = None, accept_options: bool = False) -> Any:
         """A function of the values for `feed_list`, in that order."""
         feed_list = list(feed_list or ())
-        return lambda *values: self.run(fetches, dict(zip(feed_list, values, strict=True)))
+        return lambda *values: self.run(fetches, dict(zip(feed_list, values, strict=False)))
 
     # ---- life
 
     def close(self) -> None:
+        """Ends the session; its variables are gone."""
         self._closed = True
 
     def as_default(self) -> contextlib.AbstractContextManager[Session]:
@@ -132,7 +166,13 @@ class Session:
 
     @property
     def graph_def(self) -> Any:
+        """The graph as a GraphDef message."""
         return self.graph.as_graph_def()
+
+    @property
+    def sess_str(self) -> bytes:
+        """The target."""
+        return b""
 
 
 class InteractiveSession(Session):
@@ -172,6 +212,25 @@ def _text(error: BaseException) -> str:
     return str(error.args[0]) if error.args else str(error)
 
 
+def _parts(leaf: Any) -> Any:
+    """The tensors that a sparse fetch consists of."""
+    return leaf.parts if isinstance(leaf, (SparseTensor, IndexedSlices)) else leaf
+
+
+def _feed_parts(key: Any, value: Any) -> list[tuple[Any, Any]]:
+    """(tensor, value) of each tensor that a feed gives."""
+    if isinstance(key, SparseTensor):
+        return list(zip(key.parts, value, strict=True))
+    if isinstance(key, IndexedSlices):
+        values = value[: len(key.parts)] if isinstance(value, IndexedSlicesValue) else value
+        return list(zip(key.parts, values, strict=True))
+    if isinstance(key, tuple):
+        if len(key) != len(value):
+            raise ValueError(f"the key {key} has {len(key)} elements, its value {len(value)}")
+        return [part for inner, given in zip(key, value, strict=True) for part in _feed_parts(inner, given)]
+    return [(key, value)]
+
+
 def _as_user_sees(value: Any) -> Any:
     """A result as `Session.run` gives it: NumPy arrays and scalars, `bytes` for a scalar string, None for an operation."""
     if value is None:
@@ -180,39 +239,54 @@ def _as_user_sees(value: Any) -> Any:
     return array[()] if array.ndim == 0 else array
 
 
+_C_NAMES = {"float32": "float", "float64": "double", "float16": "half"}
+"""What TensorFlow's C++ side calls dtypes in its messages."""
+
+
 def _feed_value(tensor: Tensor, value: Any) -> Any:
     """The value converted as TensorFlow 1 converts what is fed: `numpy.asarray(value, dtype)`, whatever is lost."""
-    if isinstance(value, (Tensor, Operation)):
+    if isinstance(value, Tensor):
         raise TypeError(
             "The value of a feed cannot be a tf.Tensor object. Acceptable feed values include Python scalars, strings, "
-            "lists, numpy ndarrays, or TensorHandles."
+            f"lists, numpy ndarrays, or TensorHandles. For reference, the tensor object was {value} which was passed to "
+            f"the feed with key {tensor}."
         )
-    dtype = tensor.dtype
-    if dtype is None:
+    if tensor.dtype is None:
         return value
-    if isinstance(value, int) and not isinstance(value, bool) and not _survives(value, dtype.numpy):
+    numpy = tensor.dtype.numpy
+    if isinstance(value, int) and not _survives(value, numpy):
         raise TypeError(
-            f"Type of feed value {value} with type {type(value)} is not compatible with Tensor type {dtype.numpy.type}. "
+            f"Type of feed value {value} with type {type(value)} is not compatible with Tensor type {numpy.type}. "
             "Try explicitly setting the type of the feed tensor to a larger type (e.g. int64)."
         )
-    if dtype.numpy.kind == "O":
-        array = np.asarray(value)
-    else:
-        with np.errstate(all="ignore"):
-            array = np.asarray(value).astype(dtype.numpy) if hasattr(value, "dtype") else np.asarray(value, dtype.numpy)
-    shape = tensor.shape.as_tuple()
-    if not is_compatible(shape, array.shape):
+    array = np.asarray(value) if numpy.kind == "O" else _converted(value, numpy)
+    if not is_compatible(tensor.shape.as_tuple(), array.shape):
         raise ValueError(
-            f"Cannot feed value of shape {array.shape} for Tensor {tensor.name!r}, which has shape '{tensor.shape}'"
-            f" ({describe(shape)})"
+            f"Cannot feed value of shape {array.shape!r} for Tensor {tensor.name!r}, which has shape '{tensor.shape}'"
         )
-    return array
+    return array.astype(object) if numpy.kind == "O" and array.dtype.kind in "SU" else array
+
+
+def _converted(value: Any, dtype: np.dtype) -> np.ndarray:
+    with np.errstate(all="ignore"):
+        if hasattr(value, "dtype"):
+            return np.asarray(value).astype(dtype)
+        try:
+            return np.asarray(value, dtype)
+        except OverflowError:  # NumPy 2 refuses Python integers that NumPy 1 wrapped
+            return np.asarray(value, np.int64).astype(dtype)
 
 
 def _survives(value: int, dtype: np.dtype) -> bool:
+    """Whether a Python integer (or bool) is still itself as a scalar of the dtype."""
     if dtype.kind == "O":
         return False
+    if dtype.kind == "b":
+        return value in (0, 1)
     if dtype.kind in "iu":
         info = np.iinfo(dtype)
         return info.min <= value <= info.max
     return True
+
+
+__all__ = ["InteractiveSession", "Session", "get_default_session"]

@@ -80,7 +80,10 @@ class TensorShape:
 
     def merge_with(self, other: Any) -> TensorShape:
         """What is known of both. Raises `ValueError` where they contradict each other."""
-        return TensorShape(shapes.merge(self.as_tuple(), TensorShape(other).as_tuple()))
+        other = TensorShape(other)
+        if not self.is_compatible_with(other):
+            raise ValueError(f"Shapes {self} and {other} are not compatible")
+        return TensorShape(shapes.merge(self.as_tuple(), other.as_tuple()))
 
     def __len__(self) -> int:
         if self.dims is None:
@@ -116,4 +119,4 @@ class TensorShape:
         return f"({inside},)" if len(self.dims) == 1 else f"({inside})"
 
     def __repr__(self) -> str:
-        return f"TensorShape({None if self.dims is None else self.as_list()})"
+        return f"TensorShape({self.dims})"

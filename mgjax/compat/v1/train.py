@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Sequence
 from typing import Any
 
-from mgjax import checkpoint
+from mgjax.compat.v1.errors import UnsupportedError
 from mgjax.compat.v1.framework import GraphKeys, get_default_graph
 from mgjax.compat.v1.importer import export_meta_graph, import_meta_graph
+from mgjax.compat.v1.readers import (
+    CheckpointReader,
+    NewCheckpointReader,
+    list_variables,
+    load_checkpoint,
+    load_variable,
+)
 from mgjax.compat.v1.saver import Saver
-from mgjax.errors import UnsupportedError
-
-
-def latest_checkpoint(checkpoint_dir: str | os.PathLike[str], latest_filename: str | None = None) -> str | None:
-    """The prefix of the newest checkpoint that a folder's `checkpoint` file names, or None."""
-    return checkpoint.latest_checkpoint(os.fspath(checkpoint_dir), latest_filename or "checkpoint")
+from mgjax.compat.v1.states import (
+    checkpoint_exists,
+    get_checkpoint_mtimes,
+    get_checkpoint_state,
+    latest_checkpoint,
+    remove_checkpoint,
+    update_checkpoint_state,
+)
 
 
 def get_global_step(graph: Any = None) -> Any:
@@ -26,6 +34,11 @@ def get_global_step(graph: Any = None) -> Any:
     if found:
         return found[0]
     return graph.as_graph_element("global_step:0") if "global_step" in graph.index.nodes else None
+
+
+def global_step(sess: Any, global_step_tensor: Any) -> int:
+    """The value of a global step in a session."""
+    return int(sess.run(global_step_tensor))
 
 
 class Coordinator:
@@ -58,18 +71,31 @@ def start_queue_runners(sess: Any = None, coord: Any = None, daemon: bool = True
     runners = graph.get_collection(GraphKeys.QUEUE_RUNNERS)
     if runners:
         raise UnsupportedError(
+            None,
+            None,
             f"the graph's {len(runners)} queue runners cannot be started: queues are not supported; "
-            "feed the tensors that the queues would give"
+            "feed the tensors that the queues would give",
         )
     return []
 
 
 __all__ = [
+    "CheckpointReader",
     "Coordinator",
+    "NewCheckpointReader",
     "Saver",
+    "checkpoint_exists",
     "export_meta_graph",
+    "get_checkpoint_mtimes",
+    "get_checkpoint_state",
     "get_global_step",
+    "global_step",
     "import_meta_graph",
     "latest_checkpoint",
+    "list_variables",
+    "load_checkpoint",
+    "load_variable",
+    "remove_checkpoint",
     "start_queue_runners",
+    "update_checkpoint_state",
 ]
