@@ -54,14 +54,14 @@ def test_names_are_tensors_or_operations(tf, session, name, result):
 @pytest.mark.parametrize("fetch", [None, [None], 5, [5.0], {1}, np.array([1])])
 def test_what_is_no_fetch_is_a_type_error(tf, session, fetch):
     tf.constant(3, name="a")
-    with pytest.raises(TypeError, match="rgument .*has invalid type"):
+    with pytest.raises(TypeError, match=r"rgument .*has invalid type"):
         session.run(fetch)
 
 
 @pytest.mark.parametrize("fetch", ["zz", "zz:0", "a:1", "z:x", "a:x", "a:0:0", "", "^a"])
 def test_an_unknown_name_cannot_be_interpreted(tf, session, fetch):
     tf.constant(3, name="a")
-    with pytest.raises(ValueError, match="rgument .*cannot be interpreted as a Tensor"):
+    with pytest.raises(ValueError, match=r"rgument .*cannot be interpreted as a Tensor"):
         session.run(fetch)
 
 
@@ -120,14 +120,14 @@ def test_an_integer_that_does_not_survive_is_refused(tf, session, dtype, value):
 @pytest.mark.parametrize("value", [[[1, 2, 3, 4]], [1, 2, 3], None])
 def test_a_feed_of_another_shape_is_refused(tf, session, value):
     x = tf.placeholder(tf.float32, [None, 3], name="x")
-    with pytest.raises(ValueError, match="Cannot feed value of shape .* for Tensor"):
+    with pytest.raises(ValueError, match=r"Cannot feed value of shape .* for Tensor"):
         session.run(tf.identity(x), {x: value})
 
 
 @pytest.mark.parametrize("value", [[[1, 2], [3]], "a"])
 def test_what_numpy_cannot_convert_is_refused_by_numpy(tf, session, value):
     x = tf.placeholder(tf.float32)
-    with pytest.raises(ValueError, match="inhomogeneous|could not convert"):
+    with pytest.raises(ValueError, match=r"inhomogeneous|could not convert"):
         session.run(tf.identity(x), {x: value})
 
 
@@ -204,7 +204,7 @@ def test_a_variable_without_a_value_fails_its_readers_by_name(tf, session, read)
 
 
 def test_variables_without_a_value_are_reported(tf, session):
-    v, w = variable(tf, 1.0, "v"), variable(tf, 2.0, "w")
+    v, _ = variable(tf, 1.0, "v"), variable(tf, 2.0, "w")
     report, known = tf.report_uninitialized_variables(), tf.is_variable_initialized(v)
     assert session.run(report).tolist() == [b"v", b"w"]
     session.run(v.initializer)
