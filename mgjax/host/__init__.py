@@ -5,10 +5,12 @@ Strings, parsing, and results whose shape depends on values. Importing this pack
 """
 
 from mgjax.host import (  # noqa: F401
+    bmp,
     ctc,
     dynamic_shapes,
     edit_distance,
     examples,
+    gif,
     hashing,
     jpeg,
     parsing,
