@@ -45,7 +45,7 @@ def fractional_max_pool_grad(
     windows = _windows(value, rows, columns, overlapping, _lowest(value.dtype))
     batch, out_height, high, out_width, wide, channels = windows.shape
     flat = jnp.moveaxis(windows, 3, 2).reshape(batch, out_height, out_width, high * wide, channels)
-    first = jnp.argmax(flat, axis=3)
+    first = lax.argmax(flat, 3, np.int32)
     y = rows[:-1][:, None, None] + first // wide
     x = columns[:-1][None, :, None] + first % wide
     b, c = np.arange(batch)[:, None, None, None], np.arange(channels)

@@ -93,8 +93,13 @@ def check(
             fixed = {k: v for k, v in inputs.items() if k in static_names}
             moving = {k: _on_device(v) for k, v in inputs.items() if k not in static_names}
             compare(call(lowering.function, {**moving, **fixed}), "with arrays")
-            program = jax.jit(lambda arrays: call(lowering.function, {**arrays, **fixed}))
-            compare(program(moving), "under jit")
+    if traced and not lowering.host:
+        # The 64-bit mode is on while tracing and off while lowering to XLA, as in a user's own `jit`.
+        def program(arrays: Mapping[str, Any]) -> Any:
+            with jax.enable_x64(True):
+                return call(lowering.function, {**arrays, **fixed})
+
+        compare(jax.jit(program)(moving), "under jit")
     return lowered
 
 
