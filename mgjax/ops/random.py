@@ -1,9 +1,9 @@
 """Random ops whose streams are those of TensorFlow 1.15 on CPU.
 
 A generator (see `mgjax.ops.philox`) comes in and goes out with the counter moved by what TensorFlow reserves for one
-run, which is far more than the run uses: 256 blocks for each element of most distributions. Integers, uniforms and
-shuffles are TensorFlow's bit for bit on every backend; float32 normals within 3 ulp (`philox.normal32` says why),
-float64 normals within what the backend's `log`, `sin` and `cos` give.
+run, which is far more than the run uses: 256 blocks for each element of most distributions. Integers, uniforms,
+shuffles and float32 normals are TensorFlow's bit for bit on every backend (`philox.normal32` says more); float64
+normals are within what the backend's `log`, `sin` and `cos` give.
 """
 
 from __future__ import annotations

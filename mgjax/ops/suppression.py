@@ -50,7 +50,7 @@ def _select(boxes, scores, limit, iou_threshold, score_threshold):
     areas = jnp.prod(high - low, axis=1)
 
     def step(remaining, _):
-        best = jnp.argmax(remaining)
+        best = lax.argmax(remaining, 0, np.int32)
         shared = jnp.prod(jnp.maximum(jnp.minimum(high, high[best]) - jnp.maximum(low, low[best]), 0), axis=1)
         united = areas + areas[best] - shared
         both = (areas > 0) & (areas[best] > 0)

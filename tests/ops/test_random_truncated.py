@@ -37,7 +37,7 @@ def test_each_of_the_methods_draws_as_tensorflow(mean, deviation, low, high, fir
     for expected in (first, second):
         values, generator = draw([6], *parameters, generator=generator)
         expected = np.array([int(x, 16) for x in expected.split()], np.uint32).view(np.float32)
-        # Three units of the last place: the C library's logf, expf, sinf and cosf are not correctly rounded.
+        # Three units of the last place: the backend's log and exp are not the C library's.
         assert_allclose(values, expected, rtol=3.6e-7)
 
 
