@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from mgjax.errors import InvalidArgumentError
 from mgjax.ops import REGISTRY
 from mgjax.ops.philox import initial_generator
-from tests.ops.live import check
+from tests.ops.live import check, tf
 
 TRUE = np.array([[3, 0]])
 # op, unique, then for each run: the classes sampled, the expected counts of the true classes and of the first sampled.
@@ -57,3 +57,22 @@ def test_more_unique_candidates_than_classes_are_refused():
 def test_accidental_hits_count_a_repeated_candidate_at_its_last_position():
     inputs = {"true_classes": np.array([[3, 0], [7, 3]]), "sampled_candidates": np.array([3, 9, 0, 3, 1])}
     check("ComputeAccidentalHits", inputs, {"num_true": 2})
+
+
+@pytest.mark.parametrize("unique", [False, True])
+@pytest.mark.parametrize("attrs", [{}, {"distortion": 0.75, "num_reserved_ids": 2}, {"num_shards": 2, "shard": 1}])
+def test_candidates_by_frequency_are_tensorflows(attrs, unique):
+    unigrams = [float(x) for x in np.random.default_rng(0).random(40).astype(np.float32) * 9 + 0.1]
+    size = (40 + attrs.get("num_reserved_ids", 0)) // attrs.get("num_shards", 1)
+    attrs = {"num_true": 2, "num_sampled": 15, "unique": unique, "range_max": size, "unigrams": unigrams, **attrs}
+    true = np.array([[3, 0], [7, 5]])
+    with tf.Graph().as_default(), tf.Session() as session:
+        node = tf.raw_ops.FixedUnigramCandidateSampler(true_classes=true, seed=77, seed2=5, **attrs)
+        runs = [session.run(list(node)) for _ in range(2)]
+    generator = initial_generator(77, 5)
+    with jax.enable_x64(True):
+        for classes, true_count, sampled_count in runs:
+            *found, generator = REGISTRY["FixedUnigramCandidateSampler"].function(true, **attrs, generator=generator)
+            assert_array_equal(found[0], classes, strict=True)
+            assert_allclose(found[1], true_count, rtol=3e-7)
+            assert_allclose(found[2], sampled_count, rtol=3e-7)
