@@ -196,4 +196,4 @@ def saver_scope(function: GraphFunction) -> str:
 
 def is_of_saver(name: str, scope: str) -> bool:
     """Whether a node saves or restores, by where it lies."""
-    return re.match(r"save(_\d+)?/", name) is not None or (bool(scope) and name.startswith(f"{scope}/"))
+    return re.search(r"(^|/)save(_\d+)?/", name) is not None or (bool(scope) and name.startswith(f"{scope}/"))

@@ -160,3 +160,39 @@ def test_a_feed_that_a_shape_depends_on_must_be_concrete_inside_jit_and_the_erro
         jax.jit(fn.bind(["size", "is_training", "x"], "y:0"))({}, 2, False, np.float32([1, 2]))
     bound = jax.jit(fn.bind(["x"], "y:0", constants={"size": 3, "is_training": True}))
     assert_array_equal(bound({}, np.float32([1, 2]))[1], [[2, 4]] * 3)
+
+
+def test_grad_with_respect_to_the_trainable_part_of_a_state(fn):
+    state = fn.init()
+
+    def loss(weights):
+        return fn(state.replace(weights), {"x:0": X}, "loss:0")[1]
+
+    slopes = jax.grad(loss)({name: state[name] for name in fn.trainable})
+    assert_array_equal(slopes["w"], X)
+
+
+def test_a_bound_function_is_exported_and_called_as_it_was(fn):
+    state = fn.init()
+    with jax.enable_x64(True):
+        x = jnp.asarray(X)
+    exported = jax.export.export(jax.jit(fn.bind(["x:0"], ["loss:0", "train_op"])))(state, x)
+    after, (loss, _) = exported.call(state, x)
+    assert is_as_tensorflow_has_it(after) and float(loss) == 28.0 and int(after["global_step"]) == 1
+
+
+def test_a_donated_state_is_used_up(fn):
+    step = jax.jit(fn.bind(["x:0"], "train_op"), donate_argnums=0)
+    before = fn.init()
+    after, _ = step(before, X)
+    assert before["w"].is_deleted() and not after["w"].is_deleted()
+
+
+def test_a_batch_of_states_trains_under_vmap(fn):
+    with jax.enable_x64(True):
+        states = {"w": jnp.stack([jnp.ones(3), jnp.zeros(3)]), "global_step": jnp.asarray([1, 2**40])}
+        x = jnp.asarray(X)
+    after, (losses, _) = jax.vmap(fn.bind(["x:0"], ["loss:0", "train_op"]), (0, None))(states, x)
+    assert_array_equal(losses, [12.0, 0.0])
+    assert after["global_step"].dtype == np.int64 and after["global_step"].tolist() == [2, 2**40 + 1]
+    assert_array_equal(after["w"], [[0.0, -1.0, -2.0], [-1.0, -2.0, -3.0]])
