@@ -18,7 +18,7 @@ import numpy as np
 from mgjax import opdefs
 from mgjax.errors import FailedPreconditionError, InvalidArgumentError, OpError, UnsupportedError
 from mgjax.ir import Block, Operation, Value
-from mgjax.ops import Lowering, NeedsKnown, is_known
+from mgjax.ops import ElementList, Lowering, NeedsKnown, is_known
 
 Environment = dict[Value, Any]
 
@@ -180,6 +180,11 @@ class Evaluator:
 
     def known(self, operation: Operation, value: Value, array: Any, environment: Environment) -> Any:
         """The value as NumPy; raises `NeedsValue` where it depends on what is only traced."""
+        if isinstance(array, ElementList):
+            # Of a list the length is what may have to be known.
+            if isinstance(array.length, jax.core.Tracer):
+                raise NeedsValue(operation, value)
+            return array.with_(length=int(array.length))
         if is_known(array):
             return array
         if not isinstance(array, jax.core.Tracer):

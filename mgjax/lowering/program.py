@@ -169,7 +169,11 @@ class Program:
 
     def _compiled(self, stage: Stage, environment: Environment, known: Mapping[Value, None], is_last: bool) -> Compiled:
         """The device program for the values that are known now and, where stages follow, the shapes of the others."""
-        static = {v: environment[v] for v in stage.takes if v in known or _is_opaque(environment[v])}
+        static = {
+            v: environment[v]
+            for v in stage.takes
+            if _is_opaque(environment[v]) or (v in known and not isinstance(environment[v], ElementList))
+        }
         takes = [value for value in stage.takes if value not in static]
         key = (
             tuple(static),
@@ -392,6 +396,8 @@ def _as_array(array: Any) -> Any:
 
 
 def _as_numpy(array: Any) -> Any:
+    if isinstance(array, ElementList):
+        return array.with_(length=int(array.length))
     return array if array is None or is_known(array) else np.asarray(array)
 
 

@@ -16,7 +16,7 @@ from jax import lax
 
 from mgjax import dtypes
 from mgjax.errors import InvalidArgumentError, UnimplementedError, UnsupportedError
-from mgjax.ops.registry import Static, lower
+from mgjax.ops.registry import NeedsKnown, Static, lower
 from mgjax.shapes import is_compatible
 
 ANY = ()
@@ -160,7 +160,7 @@ class ElementList:
 
     def known_length(self) -> int:
         if not isinstance(self.length, int):
-            raise UnsupportedError("how many elements the list has is known only when it runs")
+            raise NeedsKnown("how many elements the list has is known only when it runs", "input_handle", "handle")
         return self.length
 
     def gather(self, indices: Any, hint: Any = None) -> Any:
@@ -242,8 +242,8 @@ def tensor_list_pop_back(input_handle, element_shape):
 
 
 @lower("TensorListSetItem")
-def tensor_list_set_item(input_handle, index, item):
-    return input_handle.set(index, item)
+def tensor_list_set_item(input_handle, index, item, *, resize_if_index_out_of_bounds=False):
+    return input_handle.with_(grows=resize_if_index_out_of_bounds).set(index, item).with_(grows=False)
 
 
 @lower("TensorListGetItem")

@@ -145,6 +145,8 @@ def is_known(array: Any) -> bool:
     """Whether the value is known while tracing: NumPy, or a list of such."""
     if isinstance(array, (list, tuple)):
         return all(is_known(x) for x in array)
+    if hasattr(array, "tree_flatten"):  # a structure of arrays, such as a list of tensors
+        return not any(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(array))
     return not isinstance(array, jax.Array)
 
 

@@ -1,0 +1,172 @@
+"""Loops and branches with their gradients, as either generation of TensorFlow's control flow builds them, against TensorFlow."""
+
+import jax
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+import mgjax
+from tests.ops.live import tf
+
+
+def halves(x):
+    """Rounds by a count that is known."""
+    return tf.while_loop(lambda i, y: i < 5, lambda i, y: (i + 1, tf.sin(y) * x), [0, x])[1]
+
+
+def data_decides(x):
+    """Rounds by what the values come to."""
+    return tf.while_loop(lambda y: tf.reduce_sum(tf.abs(y)) < 40.0, lambda y: y * 1.5 + tf.tanh(y), [x])[0]
+
+
+def bounded(x):
+    """Rounds by values, with a bound."""
+    go_on = lambda i, y: tf.reduce_sum(tf.abs(y)) < 40.0  # noqa: E731
+    return tf.while_loop(go_on, lambda i, y: (i + 1, y * 1.5), (0, x), maximum_iterations=4)[1]
+
+
+def nested(x):
+    def outer(i, y):
+        inner = tf.while_loop(lambda j, z: j < 2, lambda j, z: (j + 1, tf.sin(z) + y), [0, y])
+        return i + 1, inner[1] * 0.5
+
+    return tf.while_loop(lambda i, y: i < 3, outer, [0, x])[1]
+
+
+def cond_in_loop(x):
+    def body(i, y):
+        return i + 1, tf.cond(tf.reduce_sum(y) > 1.0, lambda: tf.sin(y) * x, lambda: tf.exp(y) - 0.5)
+
+    return tf.while_loop(lambda i, y: i < 4, body, [0, x])[1]
+
+
+def loop_in_cond(x):
+    def loop():
+        return tf.while_loop(lambda i, y: i < 3, lambda i, y: (i + 1, tf.tanh(y) * x), [0, x])[1]
+
+    return tf.cond(tf.reduce_sum(x) > 0.0, loop, lambda: x * x)
+
+
+def nested_conds(x):
+    big = tf.reduce_sum(x) > 0.0
+    inner = lambda: tf.cond(x[0] > 1.0, lambda: tf.exp(x), lambda: tf.sin(x))  # noqa: E731
+    return tf.cond(big, inner, lambda: x * 3.0) * tf.cond(big, lambda: x, lambda: x * x)
+
+
+def array_written_in_a_loop(x):
+    array = tf.TensorArray(tf.float32, size=4, element_shape=[3])
+    body = lambda i, a: (i + 1, a.write(i, tf.sin(x * tf.cast(i, tf.float32))))  # noqa: E731
+    return tf.reduce_sum(tf.while_loop(lambda i, a: i < 4, body, [0, array])[1].stack(), 0)
+
+
+def array_that_grows(x):
+    array = tf.TensorArray(tf.float32, size=0, dynamic_size=True, element_shape=[3])
+    body = lambda i, a: (i + 1, a.write(i, x * tf.cast(i, tf.float32)))  # noqa: E731
+    return tf.reduce_sum(tf.while_loop(lambda i, a: i < 4, body, [0, array])[1].stack(), 0)
+
+
+def mapped(x):
+    return tf.map_fn(lambda row: tf.sin(row) * tf.reduce_sum(x), x)
+
+
+def scanned(x):
+    return tf.scan(lambda total, row: tf.tanh(total + row), x)
+
+
+def folded(x):
+    return tf.foldr(lambda total, row: total * 0.5 + row * row, x) * x
+
+
+PROGRAMS = [
+    halves,
+    data_decides,
+    bounded,
+    nested,
+    cond_in_loop,
+    loop_in_cond,
+    nested_conds,
+    array_written_in_a_loop,
+    array_that_grows,
+    mapped,
+    scanned,
+    folded,
+]
+GAPS = {(array_that_grows, "v2"): "in the gradient's loop, the length of a list that grew must be known while compiled"}
+FEEDS = [np.float32([0.5, 1.5, -0.25]), np.float32([-2.0, 0.5, 0.25]), np.float32([1.25, 2.0, 0.75])]
+
+
+@pytest.fixture(params=["old", "v2"])
+def generation(request):
+    """Control flow as `Switch` and frames, or as functions."""
+    was_v2 = tf.control_flow_v2_enabled()
+    (tf.enable_control_flow_v2 if request.param == "v2" else tf.disable_control_flow_v2)()
+    yield request.param
+    (tf.enable_control_flow_v2 if was_v2 else tf.disable_control_flow_v2)()
+
+
+def built(program):
+    """The graph of a program and its gradient, imported; and what TensorFlow computes, for each feed."""
+    with tf.Graph().as_default() as graph:
+        x = tf.placeholder(tf.float32, [3], "x")
+        y = tf.identity(program(x), "y")
+        tf.identity(tf.gradients(y, x)[0], "dx")
+        with tf.Session(config=plain_session()) as session:
+            wanted = [session.run(["y:0", "dx:0"], {"x:0": feed}) for feed in FEEDS]
+        return mgjax.import_graph_def(graph.as_graph_def()), wanted
+
+
+def plain_session():
+    """TensorFlow's graph rewrites are off: what is compared is the graph as it was built."""
+    config = tf.ConfigProto()
+    config.graph_options.rewrite_options.disable_meta_optimizer = True
+    return config
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.__name__)
+def test_values_and_gradients_are_tensorflows(program, generation):
+    if (program, generation) in GAPS:
+        pytest.xfail(GAPS[program, generation])
+    fn, wanted = built(program)
+    for feed, (y, dx) in zip(FEEDS, wanted, strict=True):
+        _, (found_y, found_dx) = fn({}, {"x:0": feed}, ["y:0", "dx:0"])
+        assert_allclose(found_y, y, rtol=2e-5, atol=1e-6)
+        assert_allclose(found_dx, dx, rtol=2e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("program", [halves, nested, cond_in_loop, loop_in_cond, nested_conds, mapped, scanned])
+def test_jax_differentiates_what_tensorflow_does(program, generation):
+    fn, wanted = built(program)
+    step = fn.bind(["x:0"], "y:0")
+    gradient = jax.jit(jax.grad(lambda x: step({}, x)[1].sum()))
+    for feed, (_, dx) in zip(FEEDS, wanted, strict=True):
+        assert_allclose(gradient(feed), dx, rtol=2e-5, atol=1e-5)
+
+
+def test_a_loop_whose_shape_grows_runs_on_the_host(generation):
+    with tf.Graph().as_default() as graph:
+        x = tf.placeholder(tf.float32, [None], "x")
+        grow = lambda i, y: (i + 1, tf.concat([y, y[-1:] * 2.0], 0))  # noqa: E731
+        shapes = [tf.TensorShape([]), tf.TensorShape([None])]
+        tf.identity(tf.while_loop(lambda i, y: i < 3, grow, [0, x], shapes)[1], "y")
+    fn = mgjax.import_graph_def(graph.as_graph_def())
+    assert fn({}, {"x:0": np.float32([1, 3])}, "y:0")[1].tolist() == [1, 3, 6, 12, 24]
+    with pytest.raises(mgjax.errors.UnsupportedError, match="outside of jit"):
+        jax.jit(fn.bind(["x:0"], "y:0"))({}, np.float32([1, 3]))
+
+
+def test_a_loop_without_rounds_hands_back_what_it_was_given(generation):
+    with tf.Graph().as_default() as graph:
+        x = tf.placeholder(tf.float32, [2], "x")
+        tf.identity(tf.while_loop(lambda i, y: i < 0, lambda i, y: (i + 1, y * 2.0), [0, x])[1], "y")
+    fn = mgjax.import_graph_def(graph.as_graph_def())
+    assert fn({}, {"x:0": np.float32([1, 3])}, "y:0")[1].tolist() == [1, 3]
+
+
+def test_a_fetched_value_of_the_side_that_did_not_run_is_an_error():
+    with tf.Graph().as_default() as graph:
+        p = tf.placeholder(tf.bool, [], "p")
+        tf.raw_ops.Switch(data=tf.constant([1.0, 2.0]), pred=p, name="switch")
+    fn = mgjax.import_graph_def(graph.as_graph_def())
+    assert fn({}, {"p:0": True}, "switch:1")[1].tolist() == [1, 2]
+    with pytest.raises(mgjax.errors.OpError, match="does not have value"):
+        fn({}, {"p:0": False}, "switch:1")
