@@ -67,3 +67,9 @@ def test_resampling_and_its_gradient_equal_tensorflow(kernel_type, antialias):
     x = random_array("float32", [2, 7, 6, 3])
     [y] = check("ScaleAndTranslate", {"images": x, "size": np.array([5, 9], np.int32), **given}, attrs, **FLOATING)
     check("ScaleAndTranslateGrad", {"grads": y, "original_image": x, **given}, attrs, **FLOATING)
+
+
+@pytest.mark.parametrize("op", ["ResizeBilinearGrad", "ResizeBicubicGrad"])
+def test_gradients_of_large_magnifications_equal_tensorflow(op):
+    grads = random_array("float32", [1, 70, 4, 2])
+    check(op, {"grads": grads, "original_image": np.zeros([1, 2, 4, 2], np.float32)}, rtol=1e-5, atol=1e-4)
