@@ -14,7 +14,7 @@ from mgjax.errors import MissingFileError, ReadError, UnsupportedError
 from mgjax.function import GraphFunction
 from mgjax.importing import import_meta_graph
 from mgjax.inspect.interface import find_inputs, find_outputs
-from mgjax.inspect.report import Nearby, Output, Report, TrainOp, Unsupported
+from mgjax.inspect.report import GIVEN, Nearby, Output, Report, TrainOp, Unsupported
 from mgjax.inspect.support import unsupported_ops
 from mgjax.inspect.survey import Survey
 from mgjax.inspect.training import Training
@@ -67,6 +67,7 @@ def inspect(source: Any, *, tags: str | Iterable[str] | None = None) -> Report:
         signatures=function.signatures,
         variables=tuple(training.held()),
         train_ops=tuple(train_ops),
+        unsaved=tuple(_unsaved(function, saver)),
         initializers=tuple(training.initializer_names()),
         collections={key: len(values) for key, values in function.collections.items()},
         devices=dict(Counter(n.device for n in function.graph.graph_def.node if n.device).most_common()),
@@ -84,7 +85,7 @@ def read_graph(source: Any, *, tags: str | Iterable[str] | None = None) -> Found
     if isinstance(source, str | os.PathLike):
         return _read_path(Path(os.fspath(source)), tags)
     kind, meta_graph = _read_either(source)
-    return Found("the graph given", kind, meta_graph, None)
+    return Found(GIVEN, kind, meta_graph, None)
 
 
 def _read_path(path: Path, tags: str | Iterable[str] | None) -> Found:
@@ -150,6 +151,11 @@ def _unsupported(
     for bit, (op, nodes) in enumerate(refused.items()):
         needed_by = [shown for shown, node in wanted.items() if missing[survey.number[node]] >> bit & 1]
         yield Unsupported(op, tuple(survey.names[i] for i in nodes), tuple(needed_by))
+
+
+def _unsaved(function: GraphFunction, saver: Saver | None) -> Iterable[str]:
+    saved = {function.state_name(saved.variable) for saved in saver.saved} if saver is not None else function.variables
+    return (name for name in function.variables if name not in saved)
 
 
 def _nearby(prefix: str | None, saver: Saver | None) -> Nearby | None:

@@ -22,7 +22,9 @@ _PURPOSES = (
     (r"", ("bool",), "a switch"),
 )
 _DATA_SOURCE = re.compile(r"Dequeue|IteratorGetNext|ReaderRead|^Random|^Multinomial$|^TruncatedNormal$|^Stateless")
-_NO_OUTPUT = re.compile(r"^(Ref)?(Switch|Enter|NextIteration|LoopCond)$|^(Const|Save|Restore)|Placeholder")
+_NO_OUTPUT = re.compile(
+    r"^(Ref)?(Switch|Enter|NextIteration|LoopCond)$|^(Const|Save|Restore)|Placeholder|Is(Variable)?Initialized"
+)
 _SERVICE_COLLECTIONS = frozenset(
     {
         "train_op",
@@ -114,10 +116,12 @@ def find_outputs(
         for value in values if key not in _SERVICE_COLLECTIONS else ():
             if isinstance(value, Tensor) and _is_computed(survey, value):
                 add(value, f"collection {key!r}")
-    for i, reason in _ends(function, survey, inputs, feeds):
-        tensors = _tensors(function, survey.names[i])
-        for tensor in tensors if reason == END else tensors[:1]:
-            add(tensor, reason)
+    for by_data in (True, False):
+        # Where nothing comes from data, what comes from variables or constants is all that there is.
+        for i, reason in _ends(function, survey, inputs, feeds, by_data) if by_data or not found else ():
+            tensors = _tensors(function, survey.names[i])
+            for tensor in tensors if reason == END else tensors[:1]:
+                add(tensor, reason)
     return list(found.values())
 
 
@@ -137,7 +141,7 @@ def _tensors(function: GraphFunction, name: str) -> list[Tensor]:
 
 
 def _ends(
-    function: GraphFunction, survey: Survey, inputs: Sequence[Input], feeds: Sequence[int]
+    function: GraphFunction, survey: Survey, inputs: Sequence[Input], feeds: Sequence[int], by_data: bool
 ) -> Iterator[tuple[int, str]]:
     """Nodes where a computation ends, and why they are thought to be such: ends of all first, then ends before labels."""
     saver = saver_scope(function)
@@ -154,13 +158,14 @@ def _ends(
     last: list[tuple[int, str]] = []
     without: list[tuple[int, str]] = []
     for i, name in enumerate(survey.names):
-        if not (depends[i] if data else holds[i]) or _NO_OUTPUT.search(survey.ops[i]) or survey.is_gradient(i):
+        if not (depends[i] or not by_data) or _NO_OUTPUT.search(survey.ops[i]) or survey.is_gradient(i):
             continue
         if (
             i in loops
             or survey.is_summary(i)
             or is_of_saver(name, saver)
             or survey.writes(i)
+            or survey.variable_of(i) is not None
             or "/AssertGuard/" in name
         ):
             continue

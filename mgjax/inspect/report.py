@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 
 from mgjax.function import Signature, Tensor, Variable
 
+GIVEN = "the graph given"
+"""The source of what did not come from a path."""
+
 
 @dataclass(frozen=True, slots=True)
 class Input:
@@ -125,6 +128,7 @@ class Report:
         signatures: the signatures of the file, by name.
         variables: all variables.
         train_ops: operations whose run is a step of training.
+        unsaved: the variables that the graph's saver leaves out, if it saves others: only initializers give them values.
         initializers: operations that initialize all variables, such as "init".
         collections: from key to how many values.
         devices: from device string to how many nodes name it.
@@ -148,6 +152,7 @@ class Report:
     signatures: dict[str, Signature]
     variables: tuple[Held, ...]
     train_ops: tuple[TrainOp, ...]
+    unsaved: tuple[str, ...]
     initializers: tuple[str, ...]
     collections: dict[str, int]
     devices: dict[str, int]
@@ -161,6 +166,11 @@ class Report:
     def size(self, role: str | None = None) -> int:
         """Bytes of the variables of a role, or of all, as far as their sizes are known."""
         return sum(held.size or 0 for held in self.variables if role is None or held.role == role)
+
+    @property
+    def is_file(self) -> bool:
+        """Whether the graph came from a path, which is then `source`."""
+        return self.source != GIVEN
 
     def __str__(self) -> str:
         from mgjax.inspect.text import describe

@@ -13,7 +13,7 @@ from mgjax.shapes import describe as describe_shape
 
 _MOST_ROWS = 15
 _MOST_OPS = 12
-_WIDEST_NAME = 48
+_WIDEST_NAME = 64
 
 
 def describe(report: Report) -> str:
@@ -30,6 +30,7 @@ def describe(report: Report) -> str:
         _collections,
         _ops,
         _rest,
+        _next,
     )
     return "\n".join(line for part in parts for line in part(report))
 
@@ -102,6 +103,8 @@ def _variables(report: Report) -> Iterator[str]:
         ]
         for held in shown
     )
+    if report.unsaved:
+        yield f"not in its checkpoints: {_some(report.unsaved, 6)}"
     if report.initializers:
         yield f"initializers: {_some(report.initializers, 6)}"
 
@@ -156,7 +159,23 @@ def _rest(report: Report) -> Iterator[str]:
         yield f"note: {note}"
 
 
+def _next(report: Report) -> Iterator[str]:
+    """The command that runs the first output that can be run."""
+    output = next((output for output in report.outputs if not output.unsupported), None)
+    if output is None or not report.is_file:
+        return
+    required = {feed.tensor.name for feed in report.inputs if not feed.default}
+    feeds = [f" --feed {name}=@{_plain(name)}.npy" for name in output.needs if name in required]
+    found = report.checkpoint
+    restore = f" --restore {found.prefix}" if found is not None and report.kind != "SavedModel" else ""
+    yield f"to run it: mgjax run {report.source}{restore}{''.join(feeds)} --fetch {output.tensor.name}"
+
+
 # Words
+
+
+def _plain(name: str) -> str:
+    return name.rpartition(":")[0].rpartition("/")[2]
 
 
 def _type(dtype: DType | None, shape: Shape) -> str:

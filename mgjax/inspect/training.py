@@ -77,6 +77,7 @@ class Training:
         entries = self.function.collections.get("train_op", ())
         named = [entry.name for entry in entries if isinstance(entry, GraphOperation)]
         after = survey.descendants(updates)
+        after -= survey.inside_loops()
         ends = [survey.names[i] for i in sorted(after) if not survey.consumers[i] and not survey.waiters[i]]
         found = []
         for name in list(dict.fromkeys(named + ends))[:_MOST_TRAIN_OPS]:

@@ -255,3 +255,28 @@ def test_sizes_of_variables_without_a_static_shape_are_unknown():
         lambda: tf.Variable(np.zeros((2, 2), np.float32), validate_shape=False, name="v", use_resource=False)
     )
     assert report.variables[0].size is None and "size unknown" in str(report)
+
+
+def test_the_variables_that_no_checkpoint_holds_are_named(tmp_path):
+    with tf.Graph().as_default(), session_of() as session:
+        saver = tf.train.Saver([tf.get_variable("kept", [], initializer=tf.zeros_initializer())])
+        tf.get_variable("left", [], initializer=tf.zeros_initializer())
+        session.run(tf.global_variables_initializer())
+        saver.save(session, str(tmp_path / "model"))
+    report = mgjax.inspect(tmp_path / "model.meta")
+    assert report.unsaved == ("left",) and "not in its checkpoints: left" in str(report)
+
+
+def test_the_last_line_is_a_command_that_runs_the_first_output(report):
+    assert str(report).splitlines()[-1] == (
+        f"to run it: mgjax run {sample.META} --restore {sample.PREFIX} --feed x:0=@x.npy --fetch probs:0"
+    )
+    assert "to run it" not in str(mgjax.inspect(Path(sample.META).read_bytes()))
+
+
+def test_a_graph_without_placeholders_has_outputs_too():
+    def build():
+        w = tf.get_variable("w", [2, 2], use_resource=False)
+        tf.matmul(w, w, name="squared")
+
+    assert [output.tensor.name for output in inspected(build).outputs] == ["squared:0"]
