@@ -16,6 +16,7 @@ from mgjax.host import (  # noqa: F401
     jpeg,
     parsing,
     png,
+    printing,
     ragged,
     regex,
     sparse_cross,
