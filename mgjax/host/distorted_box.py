@@ -8,8 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from mgjax.errors import InvalidArgumentError
-from mgjax.ops import philox
-from mgjax.ops.registry import lower
+from mgjax.ops import lower, philox
 
 _Box = tuple[int, int, int, int]
 
