@@ -26,8 +26,9 @@ def segment_sum(data, ids, size):
 
 def segment_count(ids, size, dtype, rank):
     """[size, 1, ...]: how many rows each id has, at least 1, to divide an array of rank `rank` by."""
-    ones = jnp.ones(ids.shape, dtype)
-    return jnp.reshape(jnp.maximum(segment_sum(ones, ids, size), 1), (size,) + (1,) * (rank - 1))
+    # Counted in integers: float16 does not tell 2048 from 2049.
+    count = segment_sum(jnp.ones(ids.shape, np.int32), ids, size)
+    return jnp.reshape(jnp.maximum(count, 1).astype(dtype), (size,) + (1,) * (rank - 1))
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(2,))

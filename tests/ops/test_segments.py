@@ -5,6 +5,7 @@ import pytest
 
 from mgjax.errors import InvalidArgumentError
 from mgjax.ops import REGISTRY
+from mgjax.ops.segments import segment_count
 from tests.ops.live import check, raises, random_array, tf
 
 IDS = np.int32([0, 0, 1, 3, 3, 3])
@@ -105,3 +106,8 @@ def test_gradients_are_tensorflow_s(name):
         y = getattr(tf.math, f"unsorted_segment_{name.lower()}")(x, ids, 4)
         expected = session.run(tf.gradients(y * weights, x)[0])
     np.testing.assert_allclose(jax.jit(jax.grad(loss))(data), expected, rtol=1e-6)
+
+
+def test_half_precision_counts_exactly():
+    ids = np.zeros(5000, np.int32)
+    np.testing.assert_array_equal(segment_count(ids, 1, np.float16, 1), [5000])
