@@ -28,7 +28,7 @@ PARTS: dict[str, list[str]] = {
     "zoo": ["replay_cases.py", "zoo", "--family", FIRST_FAMILIES],
     "zoo-other": ["replay_cases.py", "zoo", "--family", "algebra,control,devices,packages,pipelines,rnn,savedmodels"],
     "wild": ["replay_cases.py", "wild"],
-    "tfops-sample": ["tfops/replay.py", "tfops", "--sample", "1", "--timeout", "60"],
+    "tfops-sample": ["tfops/replay.py", "tfops", "--sample", "3", "--timeout", "60"],
     "tfops": ["tfops/replay.py", "tfops", "--timeout", "60"],
 }
 CHECKED = ("zoo", "wild", "tfops-sample")
