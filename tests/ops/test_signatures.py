@@ -34,6 +34,8 @@ WITHOUT_EFFECT = {
     "grad_x": "whether the product is part of a gradient",
     "grad_y": "whether the product is part of a gradient",
     "N": "the length of a list that arrives as a list",
+    "Ncontext_dense": "the length of a list that arrives as a list",
+    "num_sparse": "the length of a list that arrives as a list",
     "clear_after_read": "when memory is given back",
     "identical_element_shapes": "a list's elements always have one shape",
     "tensor_array_name": "which object a handle means, not what the op computes",
@@ -67,7 +69,7 @@ class TestSignature:
         if lowering.keywords is None:
             return
         opdef = opdef_of(lowering)
-        lengths = {arg.number_attr for arg in opdef.inputs}
+        lengths = {arg.number_attr for arg in opdef.inputs + opdef.outputs}
         left_out = {
             name
             for name, attr in opdef.attrs.items()
