@@ -41,10 +41,10 @@ Library = Callable[[FunctionName], Function | None]
 
 _BOOL = TensorType(dtypes.bool_, ())
 _INT32 = TensorType(dtypes.int32, ())
-_CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
-_IFS = frozenset({"If", "StatelessIf"})
-_CASES = frozenset({"Case", "StatelessCase"})
-_WHILES = frozenset({"While", "StatelessWhile"})
+CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
+IFS = frozenset({"If", "StatelessIf"})
+CASES = frozenset({"Case", "StatelessCase"})
+WHILES = frozenset({"While", "StatelessWhile"})
 
 Chain = tuple[str, ...]
 """The functions inside of which an operation stood, outermost first."""
@@ -103,13 +103,13 @@ class _Inlining:
 
     def visit(self, operation: Operation, chain: Chain) -> None:
         kind = operation.kind
-        if kind in _CALLS:
+        if kind in CALLS:
             self.call(operation, operation.attributes["f"], chain)
-        elif kind in _IFS:
+        elif kind in IFS:
             self.make_if(operation, chain)
-        elif kind in _CASES:
+        elif kind in CASES:
             self.make_case(operation, chain)
-        elif kind in _WHILES:
+        elif kind in WHILES:
             self.make_while(operation, chain)
         elif kind == "For":
             self.make_for(operation, chain)
