@@ -60,8 +60,30 @@ class VariableUses:
         self._parameters: dict[Value, Value] = {}
         for operation in walk(function.body):
             for region in operation.regions:
-                # A loop carries a handle unchanged: its parameter refers to what the operand refers to.
-                self._parameters.update(zip(region.parameters, operation.operands, strict=False))
+                for index, (parameter, operand) in enumerate(zip(region.parameters, operation.operands, strict=False)):
+                    if self.hands_on(operation, index):
+                        self._parameters[parameter] = operand
+
+    def hands_on(self, operation: Operation, index: int) -> bool:
+        """Whether each iteration of a loop gets operand `index` as it was, so that a reference stays one in the loop.
+
+        A loop that starts from a variable's value and computes another one only reads the variable as it begins.
+        """
+        if operation.kind != "while":
+            return True
+        body = operation.regions[-1]
+        value = body.results[index]
+        while value is not body.parameters[index]:
+            producer = value.producer
+            if producer is None or value.index >= len(producer.operands):
+                return False
+            passes = self._traits.forwards(producer) or (
+                producer.kind == "while" and self.hands_on(producer, value.index)
+            )
+            if not passes:
+                return False
+            value = producer.operands[value.index]
+        return True
 
     def variable(self, value: Value) -> str | None:
         """The name of the variable that the value refers to, or None."""
@@ -88,7 +110,7 @@ class VariableUses:
         if (name := self._traits.variable(operation)) is not None:
             return name
         if operation.kind == "while":
-            return operation.operands[value.index]
+            return operation.operands[value.index] if self.hands_on(operation, value.index) else None
         if operation.kind == "if":
             # Recursion goes as deep as branches stand in branches.
             names = {self.variable(region.results[value.index]) for region in operation.regions}
@@ -102,10 +124,12 @@ class VariableUses:
 
     def read(self, operation: Operation) -> dict[str, None]:
         """The variables that the operation itself reads: all it takes, but those that it forwards or only writes."""
-        if self._traits.forwards(operation) or operation.regions:
+        if self._traits.forwards(operation) or (operation.regions and operation.kind != "while"):
             return {}
-        overwrites = self._traits.effects(operation).overwrites
-        names = (self.variable(value) for i, value in enumerate(operation.operands) if i not in overwrites)
+        passed = self._traits.effects(operation).overwrites
+        if operation.kind == "while":
+            passed = [i for i in range(len(operation.operands)) if self.hands_on(operation, i)]
+        names = (self.variable(value) for i, value in enumerate(operation.operands) if i not in passed)
         return {name: None for name in names if name is not None}
 
     def overwrites(self, operation: Operation) -> bool:

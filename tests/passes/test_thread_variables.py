@@ -4,6 +4,7 @@ import textwrap
 
 from mgjax.ir import parse_function, print_function, verify
 from mgjax.passes import order_effects, thread_variables
+from mgjax.passes.effects import VariableUses
 from tests.passes.stub_traits import StubTraits
 
 W = "%w = VariableV2() {dtype = float32, shape = [2]} : (ref float32[2])"
@@ -105,3 +106,43 @@ def test_a_generator_is_threaded_through_the_operation_that_draws():
     assert function.attributes["inputs"] == (("feed", "s"), ("generator", "r"))
     assert function.attributes["outputs"] == (("fetch", "0"), ("generator", "r"))
     assert [value.name for value in function.body.results] == ["r:0", "r:1"]
+
+
+def test_a_loop_that_starts_from_a_variable_is_no_alias_of_it():
+    function = threaded(f"""graph @main(%n: float32[2]) {{
+      {W}
+      %read = Identity(%w) : (float32[2])
+      %loop = while(%read) : (float32[2]) cond(%c: float32[2]) {{
+        %go = Less(%c, %n) : (bool[])
+        return %go
+      }} body(%b: float32[2]) {{
+        %same = Identity(%b) : (float32[2])
+        %next = Add(%same, %n) : (float32[2])
+        return %next
+      }}
+      %set = Assign(%w, %n) : (ref float32[2])
+      return %loop
+    }}""")
+    lines = print_function(function)
+    assert "%next = Add(%b, %n)" in lines or "%next = Add(%same, %n)" in lines
+    assert "while(%w)" in lines
+    assert function.body.results[0].name == "loop:0"
+
+
+def test_a_handle_that_a_loop_hands_on_stays_one():
+    function = parse_function("""func @main(%x: float32[2]) {
+      %h = VarHandleOp() {dtype = float32, shape = [2]} : (resource[])
+      %loop = while(%h) : (resource[]) cond(%c: resource[]) {
+        %seen = ReadVariableOp(%c) : (float32[2])
+        %go = Less(%seen, %x) : (bool[])
+        return %go
+      } body(%b: resource[]) {
+        %same = Identity(%b) : (resource[])
+        %set = AssignVariableOp(%same, %x) : ()
+        return %same
+      }
+      return %loop
+    }""")
+    uses = VariableUses(function, StubTraits())
+    loop = function.body.results[0]
+    assert [uses.variable(value) for value in (loop, *(r.parameters[0] for r in loop.producer.regions))] == ["h"] * 3
