@@ -14,6 +14,7 @@ from mgjax.host import (  # noqa: F401
     gif,
     hashing,
     jpeg,
+    jpeg_encoding,
     parsing,
     png,
     printing,

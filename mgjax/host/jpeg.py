@@ -19,7 +19,7 @@ from mgjax.host.strings import as_bytes
 from mgjax.ops import lower
 
 # The place in its block of each coefficient: diagonal by diagonal, up and down in turn.
-_ZIGZAG = np.array(sorted(range(64), key=lambda n: (n // 8 + n % 8, n // 8 if (n // 8 + n % 8) % 2 else n % 8)))
+ZIGZAG = np.array(sorted(range(64), key=lambda n: (n // 8 + n % 8, n // 8 if (n // 8 + n % 8) % 2 else n % 8)))
 
 
 @dataclass(slots=True)
@@ -363,9 +363,9 @@ def _plane(file: _File, component: _Component, fancy: bool, accurate: bool) -> n
     """A component's samples at the size of the image, int64."""
     rows, columns, _ = component.blocks.shape
     coefficients = np.zeros([rows, columns, 64], np.int64)
-    coefficients[..., _ZIGZAG] = component.blocks
+    coefficients[..., ZIGZAG] = component.blocks
     table = np.zeros(64, np.int64)
-    table[_ZIGZAG] = file.quantization[component.table]
+    table[ZIGZAG] = file.quantization[component.table]
     transform = _inverse_transform_accurately if accurate else _inverse_transform
     samples = transform(coefficients.reshape(rows, columns, 8, 8), table.reshape(8, 8))
     samples = np.clip(samples + 128, 0, 255).transpose(0, 2, 1, 3).reshape(rows * 8, columns * 8)
