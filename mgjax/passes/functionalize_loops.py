@@ -475,7 +475,10 @@ class _Loop:
             for source in operation.control:
                 if source not in self.members and not self.is_entered(source):
                     sources[source] = None
-        following = self.following() if sources else set()
+        held = [value for enter in self.enters if (value := enter.operands[0]).producer and value.producer.control]
+        following = self.following() if sources or held else set()
+        for value in held:
+            self.hold_no_longer(value, following)
         for source in sources:
             # A loop variable of its own pace, such as the counter of rounds that gradients add, may wait for what
             # other variables' last values lead to. As a whole the loop cannot.
@@ -484,6 +487,22 @@ class _Loop:
                 continue
             loop.control.append(source)
             self.frames.waiting[source][loop] = None
+
+    def hold_no_longer(self, value: Value, following: set[Operation]) -> None:
+        """Lets the loop take a value that control edges alone put after it: a copy of it, without those edges."""
+        operation = value.producer
+        if operation not in following or operation is None or not is_movable(operation, self.frames.traits):
+            return
+        if any(operand.producer in following for operand in operation.operands):
+            return
+        types = [result.type for result in operation.results]
+        name = self.frames.names.new(operation.name)
+        copy = Operation(operation.kind, name, operation.operands, operation.attributes, types, device=operation.device)
+        self.frames.block.append(copy)
+        self.frames.frame[copy] = self.frames.frame[operation]
+        for enter in self.enters:
+            if enter.operands[0] is value:
+                enter.set_operand(0, copy.results[value.index])
 
     def following(self) -> set[Operation]:
         """The operations of the block that depend on the loop's last values."""

@@ -183,6 +183,32 @@ def test_control_edges_into_and_out_of_a_loop_are_edges_of_the_while():
     ]
 
 
+def test_a_counter_that_waits_for_what_follows_the_loop_waits_no_longer():
+    function = structured("""graph @main(%x: float32[], %n: float32[]) {
+      %x_in = Enter(%x) {frame_name = "f"} : (float32[])
+      %zero = Const() [^update] {value = 0.0} : (float32[])
+      %count_in = Enter(%zero) {frame_name = "f"} : (float32[])
+      %n_in = Enter(%n) {frame_name = "f", is_constant = true} : (float32[])
+      %m = Merge(%x_in, %next) : (float32[], int32[])
+      %mc = Merge(%count_in, %next_count) : (float32[], int32[])
+      %less = Less(%m, %n_in) : (bool[])
+      %cond = LoopCond(%less) : (bool[])
+      %s = Switch(%m, %cond) : (float32[], float32[])
+      %sc = Switch(%mc, %cond) : (float32[], float32[])
+      %sum = Add(%s:1, %n_in) : (float32[])
+      %count = Add(%sc:1, %n_in) : (float32[])
+      %next = NextIteration(%sum) : (float32[])
+      %next_count = NextIteration(%count) : (float32[])
+      %exit = Exit(%s) : (float32[])
+      %exit_count = Exit(%sc) : (float32[])
+      %update = Print(%exit) : (float32[])
+      return %update, %exit_count
+    }""")
+    loop = function.body.operations[-1]
+    assert loop.kind == "while"
+    assert [value.producer.control for value in loop.operands if value.producer] == [[]]
+
+
 class Loops:
     """Builds random programs of loops and conds as `tf.while_loop` and `tf.cond` build them."""
 
