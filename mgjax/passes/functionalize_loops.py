@@ -428,6 +428,7 @@ class _Loop:
     def build(self) -> list[Operation]:
         """Puts the `while` into the block; returns it and the operations that now stand beside it."""
         names = self.frames.names
+        self.drop_pins()
         moving = [variable for variable in self.variables.values() if not variable.is_constant]
         dissolved = [operation for operation in self.members if self.is_dissolved(operation)]
         before = self.in_part(_BEFORE)
@@ -487,6 +488,29 @@ class _Loop:
                 continue
             loop.control.append(source)
             self.frames.waiting[source][loop] = None
+
+    def drop_pins(self) -> None:
+        """Takes out of the frame what it enters only to wait for, where that in turn waits for the loop.
+
+        A control dependency from outside comes into a loop as an `Identity` that nobody reads.
+        """
+        pins = {enter: [user for user, _ in enter.results[0].uses] for enter in self.enters}
+        pins = {enter: users for enter, users in pins.items() if users and all(map(self.is_pin, users))}
+        following = self.following() if pins else set()
+        for enter, users in pins.items():
+            if enter.operands[0].producer not in following:
+                continue
+            _log.debug("%r of the loop's own rounds is no longer waited for in it", enter.operands[0])
+            for user in users:
+                for waiting in self.frames.waiting.pop(user, {}):
+                    waiting.control = [source for source in waiting.control if source is not user]
+                self.frames.remove(user)
+                self.part.pop(user, None)
+                self.members.pop(user, None)
+
+    def is_pin(self, operation: Operation) -> bool:
+        is_read = any(value.uses or value in self.frames.handed for value in operation.results)
+        return operation.kind == "Identity" and not is_read and operation in self.members
 
     def hold_no_longer(self, value: Value, following: set[Operation]) -> None:
         """Lets the loop take a value that control edges alone put after it: a copy of it, without those edges."""
