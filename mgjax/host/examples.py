@@ -70,7 +70,7 @@ def parse_example_v2(
         ragged_splits.append(np.cumsum([0, *map(len, rows)]).astype(split.numpy))
     if single:
         sparse = [(indices[:, 1:], values, shape[1:]) for indices, values, shape in sparse]
-        dense = [values[0] for values in dense]
+        dense = [values[0, ...] for values in dense]
         ragged_splits = [np.zeros(0, splits.dtype) for splits in ragged_splits]
     return *_columns(sparse), dense, ragged_values, ragged_splits
 
@@ -91,7 +91,7 @@ def parse_single_example(
     sparse = [batch.sparse(_text(key), dtype) for key, dtype in zip(sparse_keys, sparse_types, strict=True)]
     dense = _dense(batch, dense_keys, dense_defaults, Tdense, dense_shapes)
     single = [(indices[:, 1:], values, shape[1:]) for indices, values, shape in sparse]
-    return *_columns(single), [values[0] for values in dense]
+    return *_columns(single), [values[0, ...] for values in dense]
 
 
 @lower("ParseSingleSequenceExample", host=True)
@@ -139,7 +139,7 @@ def parse_single_sequence_example(
                 "include it in feature_list_dense_missing_assumed_empty or feature_list_dense_defaults?"
             )
         steps_dense.append(_steps(lists, text, context.name(0)).dense(text, dtype, shape, _empty(dtype)))
-    return *_columns(single), [values[0] for values in dense], *_columns(steps_sparse), steps_dense
+    return *_columns(single), [values[0, ...] for values in dense], *_columns(steps_sparse), steps_dense
 
 
 @lower("ParseSequenceExample", host=True)
@@ -260,7 +260,7 @@ class _Batch:
             rows.append(values.reshape(whole))
         result = np.empty((self.size, *whole), dtype.numpy)
         for i, row in enumerate(rows):
-            result[i] = row
+            result[i, ...] = row  # also where both have no axes: an element, not an array of objects
         return result
 
     def _default(self, i: int, key: str, dtype: DType, shape: tuple[int, ...], default: np.ndarray) -> np.ndarray:

@@ -65,6 +65,21 @@ def test_a_batch_of_examples():
     check("ParseExample", inputs, {"sparse_types": (I, S), "dense_shapes": SHAPES})
 
 
+def test_strings_without_axes_are_elements_of_the_batch():
+    inputs = {
+        "serialized": EXAMPLES,
+        "names": NAMES,
+        "sparse_keys": [array("a")],
+        "dense_keys": [array("missing"), array("c")],
+        "dense_defaults": [array("default"), array("none")],
+    }
+    parse = REGISTRY["ParseExample"].function
+    types = {"sparse_types": (I,), "Tdense": (S, S), "dense_shapes": ((), ())}
+    missing, present = parse(*inputs.values(), **types)[-1]
+    assert missing.tolist() == [b"default"] * 3
+    assert present.tolist() == [b"x", b"yy", b""]
+
+
 @pytest.mark.parametrize(
     "serialized", [EXAMPLES, EXAMPLES[0:1].reshape(()), EXAMPLES[:0]], ids=["batch", "one", "none"]
 )

@@ -68,6 +68,7 @@ from mgjax.compat.v1.variables import (
     trainable_variables,
     variables_initializer,
 )
+from mgjax.proto import decode_tensor as make_ndarray
 
 float16, float32, float64, bfloat16 = dtypes.float16, dtypes.float32, dtypes.float64, dtypes.bfloat16
 half, double = dtypes.float16, dtypes.float64

@@ -133,7 +133,7 @@ def as_dtype(type_value: Any) -> DType:
         found = _BY_NUMBER.get(type_value - 100 if type_value > 100 else type_value)
     elif type_value is float:
         found = float32
-    elif type_value is not None and type_value not in (int, str, bytes):
+    elif not any(type_value is refused for refused in (None, int, str, bytes)):  # a NumPy dtype equals some
         found = _of_numpy(type_value)
     if found is None:
         raise TypeError(f"Cannot convert value {type_value!r} to a TensorFlow DType.")

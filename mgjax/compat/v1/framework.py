@@ -104,11 +104,8 @@ class Graph:
         return candidate
 
     def take_name(self, name: str) -> None:
-        """Marks a name, and the scopes that it stands in, as used."""
-        parts = name.split("/")
-        for i in range(1, len(parts) + 1):
-            lower = "/".join(parts[:i]).lower()
-            self._lower_names[lower] = max(1, self._lower_names.get(lower, 0))
+        """Marks a name as used. The scopes that it stands in are not, as in TensorFlow: they may be entered by their names."""
+        self._lower_names.setdefault(name.lower(), 1)
 
     @property
     def current_scope(self) -> str:
@@ -374,6 +371,17 @@ class Graph:
             _stack().pop()
 
 
+def _attribute(value: Any) -> Any:
+    """What an AttrValue holds."""
+    kind = value.WhichOneof("value")
+    if kind == "list":
+        filled = next((field.name for field, _ in value.list.ListFields()), None)
+        items = getattr(value.list, filled) if filled else ()
+        return [dtypes.as_dtype(item) for item in items] if filled == "type" else list(items)
+    content = getattr(value, kind) if kind else None
+    return dtypes.as_dtype(content) if kind == "type" else content
+
+
 class _Controls:
     """A block of control dependencies: what must run first, and what was made inside."""
 
@@ -430,12 +438,19 @@ class Operation:
         return tuple(self.outputs)
 
     def get_attr(self, name: str) -> Any:
-        """An attribute's value. Raises `ValueError` if the node does not have it."""
+        """An attribute's value: Python's for numbers, `bytes`, a DType, else the message. Lists are lists.
+
+        Raises:
+            ValueError: the node does not have it.
+        """
         attributes = self.graph.index.attributes(self.name)
         if name not in attributes:
             raise ValueError(f"Operation {self.name!r} has no attr named {name!r}.")
-        value = attributes[name]
-        return dtypes.as_dtype(value) if isinstance(value, DType) else value
+        if name in self.node_def.attr:
+            return _attribute(self.node_def.attr[name])
+        op_def = self.graph.index.op_def(self.type)
+        assert op_def is not None
+        return _attribute(encode_attr(attributes[name], op_def.attrs[name].type))
 
     def run(self, feed_dict: Mapping[Any, Any] | None = None, session: Any = None) -> None:
         """Runs it in a session, the default one if none is given."""

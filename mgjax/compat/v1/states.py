@@ -48,9 +48,9 @@ def latest_checkpoint(checkpoint_dir: str | os.PathLike[str], latest_filename: s
 
 
 def checkpoint_exists(checkpoint_prefix: str | os.PathLike[str]) -> bool:
-    """Whether a checkpoint goes by a prefix, which may be a pattern, or a V1 file by that name."""
+    """Whether a checkpoint goes by a prefix, which may be a pattern, or any file or folder, as TensorFlow tells it."""
     prefix = os.fspath(checkpoint_prefix)
-    return bool(prefix) and bool(glob.glob(f"{prefix}.index") or checkpoint.exists(prefix) or os.path.isfile(prefix))
+    return bool(prefix) and bool(glob.glob(f"{prefix}.index") or checkpoint.exists(prefix) or glob.glob(prefix))
 
 
 def get_checkpoint_mtimes(checkpoint_prefixes: Sequence[str]) -> list[float]:

@@ -43,6 +43,8 @@ class TensorShape:
     def __init__(self, dims: Any):
         if isinstance(dims, TensorShape):
             dims = dims.as_tuple()
+        elif hasattr(dims, "unknown_rank"):  # a TensorShapeProto
+            dims = None if dims.unknown_rank else [dim.size for dim in dims.dim]
         elif isinstance(dims, (int, Dimension)):
             dims = (dims,)
         self.dims = None if dims is None else [Dimension(n) for n in dims]

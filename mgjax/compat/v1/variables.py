@@ -118,7 +118,7 @@ class Variable:
 
     @property
     def shape(self) -> TensorShape:
-        return TensorShape(self.op.get_attr("shape"))
+        return TensorShape(self.graph.index.attributes(self.op.name).get("shape"))
 
     def get_shape(self) -> TensorShape:
         return self.shape
