@@ -12,8 +12,7 @@ import numpy as np
 
 from mgjax import checkpoint
 from mgjax.errors import FeedError, RestoreError, UnknownNameError
-from mgjax.function import GraphFunction, State, Variable, as_state, convert_held
-from mgjax.ir import TensorType
+from mgjax.function import GraphFunction, State, Variable, as_state
 from mgjax.metagraph import Saved, saved_by
 from mgjax.shapes import describe, is_compatible, is_static
 
@@ -122,10 +121,9 @@ class Saver:
         """The values of the saver's variables, as arrays of the graph's dtypes and shapes."""
         arrays, problems = [], []
         for saved in self.saved:
-            variable = self._variable(saved)
-            type = TensorType(variable.dtype, variable.shape)
+            name = self._variable(saved).name
             try:
-                arrays.append(convert_held(variable.name, type, state.arrays[variable.name]))
+                arrays.append(self.function.hold(name, state.arrays[name]))
             except FeedError as error:
                 problems.append(str(error))
         if problems:

@@ -1,7 +1,6 @@
 """An imported graph as a pure function, and its state."""
 
 from mgjax.function.elements import GraphOperation, Signature, SparseTensor, Tensor, Variable, element_name
-from mgjax.function.feeding import convert_held
 from mgjax.function.graph_function import GraphFunction
 from mgjax.function.state import State, as_state
 from mgjax.function.structures import flatten, map_leaves, rebuild
@@ -15,7 +14,6 @@ __all__ = [
     "Tensor",
     "Variable",
     "as_state",
-    "convert_held",
     "element_name",
     "flatten",
     "map_leaves",

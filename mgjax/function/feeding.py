@@ -33,7 +33,8 @@ def convert_held(name: str, type: TensorType, value: Any) -> Any:
     Raises:
         FeedError: another kind of dtype, another shape, or what JAX's 32-bit mode has cut in half on its way into a trace.
     """
-    assert type.dtype is not None
+    if type.dtype is None:
+        return value
     # `None == np.dtype(float)` is true.
     if not hasattr(value, "dtype") or value.dtype != type.dtype.numpy:
         if isinstance(value, jax.core.Tracer) and _is_cut(value.dtype, type.dtype.numpy):

@@ -18,7 +18,7 @@ from mgjax.function.elements import GraphOperation, Signature, Tensor, Variable,
 from mgjax.function.feeding import convert_feed, convert_held
 from mgjax.function.state import State, as_state
 from mgjax.function.structures import flatten, rebuild
-from mgjax.ir import Module, print_function
+from mgjax.ir import Module, TensorType, print_function
 from mgjax.lowering import (
     STRUCTURED_KINDS,
     VARIABLE_KINDS,
@@ -46,7 +46,7 @@ from mgjax.ops import Lowering, initial_generator
 PLACEHOLDER_OPS = frozenset({"Placeholder", "PlaceholderV2", "PlaceholderWithDefault"})
 
 _FOUND_IN_GRAPH = (
-    "feeds", "variables", "collections", "signatures", "_described", "_state_names", "random_operations",
+    "feeds", "variables", "collections", "signatures", "_described", "_state_names", "_of_any_shape", "random_operations",
     "_generator_rows",
 )  # fmt: skip
 
@@ -155,7 +155,7 @@ class GraphFunction:
                 arrays.append(given[name])
             elif role == "variable":
                 held = state.arrays.get(name)
-                arrays.append(None if held is None else convert_held(name, parameter.type, held))
+                arrays.append(None if held is None else convert_held(name, self._held_type(name, parameter.type), held))
             else:
                 arrays.append(generators.row(name))
         is_traced = any(isinstance(array, jax.core.Tracer) for array in arrays)
@@ -311,6 +311,25 @@ class GraphFunction:
     def _initializer(self, node: str) -> str | None:
         name = f"{node}/Assign"
         return name if name in self.graph.nodes else None
+
+    @functools.cached_property
+    def _of_any_shape(self) -> frozenset[str]:
+        """The variables that an `Assign` with `validate_shape=False` may give another shape than theirs."""
+        assigns = (node for node in self.graph.graph_def.node if node.op == "Assign" and node.input)
+        return frozenset(
+            self.state_name(split_tensor_name(node.input[0])[0])
+            for node in assigns
+            if "validate_shape" in node.attr and not node.attr["validate_shape"].b
+        )
+
+    def _held_type(self, name: str, type: TensorType) -> TensorType:
+        """The type that a variable's value must have in a state."""
+        return TensorType(type.dtype) if name in self._of_any_shape else type
+
+    def hold(self, name: str, value: Any) -> Any:
+        """The value as an array that the variable may have in a state. Raises `FeedError` where it cannot."""
+        variable = self.variables[name]
+        return convert_held(name, self._held_type(name, TensorType(variable.dtype, variable.shape)), value)
 
     @property
     def trainable(self) -> dict[str, Variable]:

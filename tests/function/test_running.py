@@ -151,3 +151,13 @@ def test_the_text_of_a_fetch_before_and_after_the_passes(fn):
     assert before.startswith("graph @main(%x:0: float64[3])") and "%w = VariableV2()" in before
     assert after.startswith("func @main(%x:0: float64[3], %w: float64[3])") and "VariableV2" not in after
     assert fn.module().main.name == "main" and len(fn.module().main.body.operations) == len(fn.operations)
+
+
+def test_a_variable_may_change_its_shape_where_the_graph_says_so():
+    def build():
+        v = tf.get_variable("v", initializer=np.float32([1, 2]), use_resource=False)
+        tf.assign(v, tf.placeholder(tf.float32, [None], name="x"), validate_shape=False, name="grow")
+
+    fn, saver = mgjax.import_meta_graph(meta_graph_of(build))
+    state, _ = fn(fn.init(), {"x:0": np.float32([1, 2, 3])}, fn.operations["grow"])
+    assert fn(state, {}, "v:0")[1].tolist() == [1, 2, 3] and saver is not None
