@@ -12,18 +12,15 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from mgjax import opdefs
+from mgjax.lowering import STRUCTURED_KINDS, VARIABLE_KINDS
 from mgjax.lowering.compile import PLACEHOLDER_KINDS
-from mgjax.lowering.traits import VARIABLE_KINDS
 from mgjax.ops import REGISTRY
-from mgjax.passes.deadness import MERGES, SWITCHES
-from mgjax.passes.functionalize_loops import ENTERS, EXITS, NEXT_ITERATIONS
-from mgjax.passes.inline_functions import CALLS, CASES, IFS, WHILES
 from tests.corpus.score import PARTS, RESULTS, describe
 
 LOOP_KINDS = ENTERS | EXITS | NEXT_ITERATIONS | {"LoopCond"}
 
 #: Ops that have no lowering of their own, since the passes and what follows them know them.
-WITHOUT_LOWERING = PLACEHOLDER_KINDS | VARIABLE_KINDS | SWITCHES | MERGES | LOOP_KINDS | CALLS | IFS | CASES | WHILES
+WITHOUT_LOWERING = PLACEHOLDER_KINDS | VARIABLE_KINDS | STRUCTURED_KINDS
 
 ROOT = Path(__file__).parents[2]
 COVERAGE = ROOT / "COVERAGE.md"
