@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mgjax.dtypes import DType
-from mgjax.errors import FailedPreconditionError, FeedError, UnknownNameError
+from mgjax.errors import FailedPreconditionError, FeedError, UnknownNameError, UnsupportedError
 from mgjax.function.contents import collection_values, signature_of
 from mgjax.function.elements import GraphOperation, Signature, Tensor, Variable, element_name
 from mgjax.function.feeding import convert_feed, convert_held
@@ -443,6 +443,11 @@ class _Generators:
                 self._before = function.generators()
 
     def row(self, name: str) -> Any:
+        if name not in self._rows:
+            raise UnsupportedError(
+                f"{name!r} draws random numbers inside a library function, for which the state has no counter yet; "
+                "feed what it draws"
+            )
         return self._before[self._rows[name]]
 
     def advance(self, name: str, row: Any) -> None:
