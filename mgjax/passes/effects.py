@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -126,7 +127,7 @@ class VariableUses:
         """The variables that the operation itself reads: all it takes, but those that it forwards or only writes."""
         if self._traits.forwards(operation) or (operation.regions and operation.kind != "while"):
             return {}
-        passed = self._traits.effects(operation).overwrites
+        passed: Collection[int] = self._traits.effects(operation).overwrites
         if operation.kind == "while":
             passed = [i for i in range(len(operation.operands)) if self.hands_on(operation, i)]
         names = (self.variable(value) for i, value in enumerate(operation.operands) if i not in passed)

@@ -17,8 +17,6 @@ from mgjax.lowering.compile import PLACEHOLDER_KINDS
 from mgjax.ops import REGISTRY
 from tests.corpus.score import PARTS, RESULTS, describe
 
-LOOP_KINDS = ENTERS | EXITS | NEXT_ITERATIONS | {"LoopCond"}
-
 #: Ops that have no lowering of their own, since the passes and what follows them know them.
 WITHOUT_LOWERING = PLACEHOLDER_KINDS | VARIABLE_KINDS | STRUCTURED_KINDS
 
