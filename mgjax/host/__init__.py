@@ -26,4 +26,5 @@ from mgjax.host import (  # noqa: F401
     summaries,
     suppression,
     unicode,
+    wav,
 )

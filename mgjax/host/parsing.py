@@ -6,12 +6,13 @@ import gzip
 import zlib
 
 import numpy as np
+from google.protobuf import json_format
 from google.protobuf.message import DecodeError
 
 from mgjax.errors import InvalidArgumentError
 from mgjax.host.strings import as_bytes, each, parse_number, strings
 from mgjax.ops import lower
-from mgjax.proto import decode_tensor, encode_tensor, tensor_pb2
+from mgjax.proto import decode_tensor, encode_tensor, example_pb2, tensor_pb2
 
 
 @lower("DecodeRaw", host=True)
@@ -148,6 +149,20 @@ def serialize_tensor(tensor):
         shape, number = proto.tensor_shape, proto.dtype
         proto = tensor_pb2.TensorProto(dtype=number, tensor_shape=shape, tensor_content=tensor.tobytes())
     return np.array(proto.SerializeToString(deterministic=True), object)
+
+
+@lower("DecodeJSONExample", host=True)
+def decode_json_example(json_examples):
+    """Examples written as JSON, in their binary form."""
+
+    def decode(text):
+        try:
+            example = json_format.Parse(as_bytes(text), example_pb2.Example())
+        except json_format.ParseError as error:
+            raise InvalidArgumentError(f"Error while parsing JSON: {error}") from error
+        return example.SerializeToString(deterministic=True)
+
+    return each(decode, json_examples)
 
 
 @lower("DecodeCompressed", host=True)

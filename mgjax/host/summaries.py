@@ -5,7 +5,6 @@ Images are written as PNG and sounds as WAV files inside them; a PNG's pixels ar
 
 from __future__ import annotations
 
-import struct
 import sys
 
 import numpy as np
@@ -14,6 +13,7 @@ from google.protobuf.message import DecodeError
 from mgjax.errors import InvalidArgumentError
 from mgjax.host.png import encode_png
 from mgjax.host.strings import as_bytes
+from mgjax.host.wav import encode_wav
 from mgjax.ops import lower
 from mgjax.proto import encode_tensor, summary_pb2
 
@@ -150,18 +150,6 @@ def _audio(tag, tensor, sample_rate, max_outputs):
         )
         summary.value.add(tag=tag_of_sound, audio=encoded)
     return _serialized(summary)
-
-
-def encode_wav(sound: np.ndarray, sample_rate: int) -> bytes:
-    """A WAV file of 16-bit samples, from [frame, channel] between -1 and 1."""
-    channels = sound.shape[1]
-    scaled = sound.astype(np.float32) * np.float32(32768)
-    # C's roundf: halves away from zero.
-    rounded = np.trunc(scaled + np.copysign(np.float32(0.5), scaled))
-    samples = np.clip(rounded, -32768, 32767).astype("<i2").tobytes()
-    form = struct.pack("<HHIIHH", 1, channels, sample_rate, sample_rate * channels * 2, channels * 2, 16)
-    chunks = b"WAVEfmt " + struct.pack("<I", len(form)) + form + b"data" + struct.pack("<I", len(samples)) + samples
-    return b"RIFF" + struct.pack("<I", len(chunks)) + chunks
 
 
 @lower("TensorSummaryV2", host=True)

@@ -80,6 +80,22 @@ def random_shuffle(value, *, generator):
     return jnp.asarray(value)[permutation(generator, rows)], philox.skip(generator, (rows - 1 + 3) // 4)
 
 
+@lower("RandomCrop", draws=True)
+def random_crop(image, size: Static, *, generator):
+    """A part of [height, width, channel] of a size [height, width], at a random place."""
+    wanted = [int(n) for n in size]
+    room = [have - want for have, want in zip(image.shape, wanted, strict=False)]
+    if image.ndim != 3 or len(wanted) != 2 or min(room) < 0:
+        raise InvalidArgumentError(f"an image of shape {list(image.shape)} has no crops of size {wanted}")
+    if not any(room):
+        return image, generator
+    # A word for each axis that has room, the width first.
+    words = iter(philox.words(generator, 2))
+    left, top = ((next(words) % np.uint32(n + 1)).astype(np.int32) if n else np.int32(0) for n in room[::-1])
+    cropped = lax.dynamic_slice(jnp.asarray(image), [top, left, np.int32(0)], [*wanted, image.shape[2]])
+    return cropped, philox.skip(generator, 1)
+
+
 @lower("Multinomial", draws=True)
 def multinomial(logits, num_samples: Static, *, output_dtype, generator):
     """`num_samples` classes for each row of `logits`, [batch, class], as one thread of TensorFlow draws them.

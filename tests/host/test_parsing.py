@@ -8,6 +8,7 @@ import mgjax.host  # noqa: F401
 from mgjax import dtypes
 from mgjax.errors import InvalidArgumentError
 from mgjax.ops import REGISTRY
+from mgjax.proto import example_pb2
 from tests.ops.live import check, raises, tf
 
 TYPES = [dtypes.uint8, dtypes.int16, dtypes.int32, dtypes.int64, dtypes.float16, dtypes.float32, dtypes.float64]
@@ -88,3 +89,12 @@ def test_tensors_of_another_type_are_refused():
 def test_compressed_strings(form, compress):
     texts = np.array([compress(b"hello" * 20), compress(b"")], object)
     check("DecodeCompressed", {"bytes": texts}, {"compression_type": form})
+
+
+def test_examples_written_as_json():
+    text = '{"features": {"feature": {"a": {"int64List": {"value": ["1", "2"]}}}}}'
+    first, second = REGISTRY["DecodeJSONExample"].function(np.array([text, "{}"], object))
+    assert list(example_pb2.Example.FromString(first).features.feature["a"].int64_list.value) == [1, 2]
+    assert second == b""
+    with pytest.raises(InvalidArgumentError, match="Error while parsing JSON"):
+        REGISTRY["DecodeJSONExample"].function(np.array(["{"], object))

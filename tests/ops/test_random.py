@@ -164,6 +164,18 @@ def test_classes_are_tensorflows_and_infinite_logits_are_never_drawn():
 
 
 @pytest.mark.parametrize(
+    "size, corners", [((4, 4), [(0, 1), (3, 1), (4, 4), (3, 4)]), ((8, 3), [(0, 0), (0, 1), (0, 4), (0, 3)])]
+)
+def test_crops_are_tensorflows(size, corners):
+    # Recorded from TensorFlow 2.21, from a graph of producer 5 with seed=5, seed2=-6.
+    image = np.arange(8 * 8 * 2).reshape(8, 8, 2)
+    generator = initial_generator(5, -6)
+    for top, left in corners:
+        values, generator = run("RandomCrop", image, np.array(size), generator=generator, jit=True)
+        assert_array_equal(values, image[top : top + size[0], left : left + size[1]])
+
+
+@pytest.mark.parametrize(
     "start, blocks, expected",
     [
         ((0, 0, 0, 0), 5, (5, 0, 0, 0)),
