@@ -8,7 +8,7 @@ import numpy as np
 
 from mgjax.errors import InvalidArgumentError
 from mgjax.host.strings import as_bytes
-from mgjax.ops.registry import lower
+from mgjax.ops import lower
 
 
 @lower("EncodeWav", host=True)
