@@ -119,7 +119,9 @@ def _sequence(size, ratio, pseudo_random, generator):
     windows = math.floor(size / ratio)
     short, longer = divmod(size, windows)
     if longer == 0:
-        return jnp.arange(windows + 1, dtype=np.int64) * short, generator
+        # Equal windows need no numbers, but TensorFlow takes them all the same.
+        taken = 1 if pseudo_random else (windows + 3) // 4
+        return jnp.arange(windows + 1, dtype=np.int64) * short, philox.skip(generator, taken)
     if not pseudo_random:
         sizes = jnp.asarray(np.repeat([short + 1, short], [longer, windows - longer]))
         shuffled = sizes[permutation(generator, windows)] if windows > 1 else sizes
