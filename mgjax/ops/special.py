@@ -34,7 +34,9 @@ def _of_positive(function):
 def expint(x):
     """The exponential integral Ei(x); NaN for negative numbers, as Cephes has it."""
     x = jnp.asarray(x)
-    return jnp.where(x < 0, x.dtype.type(np.nan), special.expi(jnp.where(x < 0, x.dtype.type(1), x)))
+    integral = special.expi(jnp.where(x > 0, x, x.dtype.type(1)))
+    # NaN goes through; at zero JAX before 0.12 gives NaN too.
+    return jnp.where(x > 0, integral, jnp.where(x == 0, x.dtype.type(-np.inf), x.dtype.type(np.nan)))
 
 
 def digamma(x):

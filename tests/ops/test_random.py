@@ -281,8 +281,8 @@ ULPS = {
     # Two of three methods need the backend's own log and exp.
     ("ParameterizedTruncatedNormal", "float32"): 3,
     ("ParameterizedTruncatedNormal", "float64"): 3,
-    # The power of alpha < 1 and the fused multiply-adds of a compiler.
-    ("RandomGamma", "float64"): 8,
+    # The power of alpha < 1, the fused multiply-adds of a compiler, and log1p, which is off by 29 with JAX 0.10.
+    ("RandomGamma", "float64"): 32,
     ("RandomStandardNormal", "float64"): 1,
     ("StatelessRandomNormal", "float64"): 1,
     ("TruncatedNormal", "float64"): 1,
