@@ -1,0 +1,9 @@
+"""Hypothesis draws the same examples on every run, so that a change fails or passes for what it is; MGJAX_EXPLORE=1 draws new ones."""
+
+import os
+
+from hypothesis import settings
+
+settings.register_profile("repeatable", derandomize=True, database=None, deadline=None)
+settings.register_profile("explore", deadline=None, print_blob=True)
+settings.load_profile("explore" if os.environ.get("MGJAX_EXPLORE") else "repeatable")
