@@ -70,7 +70,7 @@ class Saver:
             variable = self._variable(saved)
             array = whole[saved.key] if saved.extents is None else opened.read(saved.key, saved.extents)
             arrays[variable.name] = _shaped(array, saved, variable)
-        return State(_on_device(arrays), self.function.generators(seed))
+        return self.function.empty_state(seed).replace(_on_device(arrays))
 
     def save(
         self,

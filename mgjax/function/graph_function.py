@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import operator
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -16,7 +17,7 @@ from mgjax.errors import FailedPreconditionError, FeedError, UnknownNameError, U
 from mgjax.function.contents import collection_values, signature_of
 from mgjax.function.elements import GraphOperation, Signature, Tensor, Variable, element_name
 from mgjax.function.feeding import convert_feed, convert_held
-from mgjax.function.state import State, as_state
+from mgjax.function.state import State, as_state, join_words, split_words
 from mgjax.function.structures import flatten, rebuild
 from mgjax.ir import Module, TensorType, print_function
 from mgjax.lowering import (
@@ -169,7 +170,7 @@ class GraphFunction:
                 changed[name] = _leaf(array)
             else:
                 generators.advance(name, array)
-        after = State({**state.arrays, **changed} if changed else state.arrays, generators.after())
+        after = State({**state.arrays, **changed} if changed else state.arrays, *generators.after())
         return after, rebuild(structure, self._fetched(fetches, results))
 
     def _fetched(self, fetches: tuple[tuple[str, str], ...], results: list[Any]) -> list[Any]:
@@ -269,7 +270,7 @@ class GraphFunction:
         Args:
             seed: for random ops that have no seed of their own; drawn from the operating system if None.
         """
-        return State({}, self.generators(seed))
+        return State({}, *self.generators(seed))
 
     @functools.cached_property
     def variables(self) -> dict[str, Variable]:
@@ -414,12 +415,20 @@ class GraphFunction:
     def _generator_rows(self) -> dict[str, int]:
         return {name: row for row, name in enumerate(self.random_operations)}
 
-    def generators(self, seed: int | None = None) -> np.ndarray | None:
-        """The counters of all random ops as a fresh session has them: uint32[random ops, 6], or None without any."""
+    def generators(self, seed: int | None = None) -> tuple[np.ndarray | None, np.ndarray | None]:
+        """The counters of all random ops as a fresh session has them, and the seed's words.
+
+        Args:
+            seed: from 0 to 2**128 - 1; drawn from the operating system if None.
+
+        Returns:
+            uint32[random ops, 6] and uint32[4]; a pair of None where the graph has no random ops.
+        """
         names = self.random_operations
         if not names:
-            return None
-        chosen = np.random.SeedSequence(secrets.randbits(128) if seed is None else seed)
+            return None, None
+        words = split_words(secrets.randbits(128) if seed is None else operator.index(seed))
+        chosen = np.random.SeedSequence(join_words(words))
         rows = []
         for name in names:
             attributes = self.graph.attributes(name)
@@ -427,20 +436,20 @@ class GraphFunction:
             if seeds == (0, 0):
                 seeds = tuple(int(word) for word in chosen.spawn(1)[0].generate_state(2, np.uint64).view(np.int64))
             rows.append(initial_generator(*seeds))
-        return np.stack(rows)
+        return np.stack(rows), words
 
 
 class _Generators:
     """The rows of a state's generators that one run takes and advances."""
 
     def __init__(self, function: GraphFunction, state: State, program: Program):
-        self._before = state.generators
+        self._before, self._seed_words = state.generators, state.seed_words
         self._changed: dict[int, Any] = {}
         self._rows: dict[str, int] = {}
         if any(role == "generator" for role, _ in program.inputs):
             self._rows = function._generator_rows
             if self._before is None:
-                self._before = function.generators()
+                self._before, self._seed_words = function.generators()
 
     def row(self, name: str) -> Any:
         if name not in self._rows:
@@ -453,11 +462,12 @@ class _Generators:
     def advance(self, name: str, row: Any) -> None:
         self._changed[self._rows[name]] = row
 
-    def after(self) -> Any:
+    def after(self) -> tuple[Any, Any]:
+        """The generators after the run, and the seed's words."""
         if not self._changed:
-            return self._before
+            return self._before, self._seed_words
         rows = np.asarray(list(self._changed), np.int32)
-        return jnp.asarray(self._before).at[rows].set(jnp.stack(list(self._changed.values())))
+        return jnp.asarray(self._before).at[rows].set(jnp.stack(list(self._changed.values()))), self._seed_words
 
 
 class _Operations(Mapping[str, GraphOperation]):

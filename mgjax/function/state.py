@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
+import numpy as np
 
 
 @dataclass(slots=True, eq=False)
@@ -14,17 +15,25 @@ class State(Mapping[str, Any]):
     """Variables by TensorFlow name, and the counters of random ops.
 
     It reads as a mapping; `dict(state)` gives a plain dict of the arrays, which is a valid state too. As a pytree its
-    leaves are the arrays, and `generators` where the graph has random ops.
+    leaves are the arrays, and `generators` and `seed_words` where the graph has random ops.
 
     Attributes:
         arrays: from variable name to array. A variable that is absent is uninitialized.
         generators: uint32[random ops, 6], one row for each random op of the graph, in the order of its nodes: key (low
             word, high word) and 128-bit counter (lowest word first). None where there are no random ops, or where the
             counters stand where those of a fresh session do.
+        seed_words: uint32[4], the words of `seed`, lowest first; None where there are no random ops.
     """
 
     arrays: dict[str, Any]
     generators: Any = None
+    seed_words: Any = None
+
+    @property
+    def seed(self) -> int | None:
+        """The seed that random ops without one of their own took theirs from, whoever chose it: `init` or `restore` with it
+        repeats the run. None where there are no random ops, or where no run has asked for a seed yet."""
+        return None if self.seed_words is None else join_words(self.seed_words)
 
     def __getitem__(self, name: str) -> Any:
         return self.arrays[name]
@@ -37,18 +46,30 @@ class State(Mapping[str, Any]):
 
     def replace(self, arrays: Mapping[str, Any]) -> State:
         """A state with these variables in place of those of the same names."""
-        return State({**self.arrays, **arrays}, self.generators)
+        return State({**self.arrays, **arrays}, self.generators, self.seed_words)
 
     def __repr__(self) -> str:
         inside = ", ".join(f"{name}: {_describe(array)}" for name, array in self.arrays.items())
         return f"State({{{inside}}})"
 
 
-jax.tree_util.register_dataclass(State, data_fields=["arrays", "generators"], meta_fields=[])
+jax.tree_util.register_dataclass(State, data_fields=["arrays", "generators", "seed_words"], meta_fields=[])
 
 
 def _describe(array: Any) -> str:
     return f"{array.dtype}{list(array.shape)}" if hasattr(array, "dtype") else repr(array)
+
+
+def split_words(seed: int) -> np.ndarray:
+    """A seed below 2**128 as uint32[4], lowest word first. Raises `ValueError` for any other."""
+    if not 0 <= seed < 2**128:
+        raise ValueError(f"a seed is an integer from 0 to 2**128 - 1, not {seed}")
+    return np.array([seed >> shift & 0xFFFFFFFF for shift in range(0, 128, 32)], np.uint32)
+
+
+def join_words(words: Any) -> int:
+    """The inverse of `split_words`."""
+    return sum(int(word) << 32 * i for i, word in enumerate(np.asarray(words)))
 
 
 def as_state(variables: Mapping[str, Any]) -> State:

@@ -28,6 +28,7 @@ from mgjax.ops import (  # noqa: F401
     quantization,
     quantized,
     random,
+    random_binomial,
     random_gamma,
     random_state,
     random_truncated,

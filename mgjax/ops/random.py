@@ -46,6 +46,12 @@ def truncated_normal(shape: Static, *, dtype, generator):
     return normal_within(generator, shape, dtype.numpy), _after(generator, shape)
 
 
+@lower("NonDeterministicInts", draws=True)
+def non_deterministic_ints(shape: Static, *, dtype, generator):
+    """Integers that TensorFlow takes from the operating system; here from a generator whose seed was taken from there."""
+    return any_int(generator, shape, dtype.numpy), _after(generator, shape)
+
+
 @lower("StatelessRandomUniform")
 def stateless_random_uniform(shape: Static, seed, *, dtype):
     return uniform(philox.stateless_generator(seed), shape, dtype.numpy)

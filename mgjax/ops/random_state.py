@@ -40,6 +40,15 @@ def stateful_standard_normal_v2(resource, algorithm: Static, shape: Static, *, d
     return _draw(resource, algorithm, shape, lambda generator: normal(generator, shape, dtype.numpy))
 
 
+@lower("StatefulStandardNormal", updates=("resource",))
+def stateful_standard_normal(resource, shape: Static, *, dtype):
+    """The form before GraphDef version 29: the variable's first element is the algorithm."""
+    state = jnp.asarray(resource)
+    # Which algorithm that is only shows when the program runs. TensorFlow has no other but Philox.
+    after, values = _draw(state[1:], PHILOX, shape, lambda generator: normal(generator, shape, dtype.numpy))
+    return jnp.concatenate([state[:1], after]), values
+
+
 @lower("StatefulTruncatedNormal", updates=("resource",))
 def stateful_truncated_normal(resource, algorithm: Static, shape: Static, *, dtype):
     return _draw(resource, algorithm, shape, lambda generator: normal_within(generator, shape, dtype.numpy))
@@ -48,9 +57,9 @@ def stateful_truncated_normal(resource, algorithm: Static, shape: Static, *, dty
 @lower("RngSkip", updates=("resource",))
 def rng_skip(resource, algorithm: Static, delta):
     """Moves the counter by `delta` * 256 blocks, as a draw of `delta` elements does."""
-    _need_philox(algorithm)
+    need_philox(algorithm)
     blocks = jnp.asarray(delta).astype(np.uint64) * np.uint64(BLOCKS_PER_ELEMENT)
-    return _skipped(jnp.asarray(resource), blocks)
+    return skipped(jnp.asarray(resource), blocks)
 
 
 @lower("StatelessRandomGetKeyCounter")
@@ -97,24 +106,29 @@ def stateless_truncated_normal_v2(shape: Static, key, counter, alg: Static, *, d
 
 def _draw(state, algorithm, shape, draw):
     """The variable after a draw, and what was drawn."""
-    _need_philox(algorithm)
+    need_philox(algorithm)
     state = jnp.asarray(state)
+    values = draw(generator_of(state))
+    return skipped(state, np.uint64(math.prod(shape) * BLOCKS_PER_ELEMENT)), values
+
+
+def generator_of(state):
+    """The generator (see `mgjax.ops.philox`) that a generator variable's value, int64[3 or more], stands for."""
     if state.shape[0] < 3:
         raise InvalidArgumentError(f"The size of the state must be at least 3; got {state.shape[0]}")
     low, high, key = (lax.bitcast_convert_type(state[i], jnp.uint64) for i in range(3))
-    values = draw(_generator(key, low, high))
-    return _skipped(state, np.uint64(math.prod(shape) * BLOCKS_PER_ELEMENT)), values
+    return _generator(key, low, high)
 
 
-def _skipped(state, blocks):
-    low, high, key = (lax.bitcast_convert_type(state[i], jnp.uint64) for i in range(3))
-    _, low, high = _halves(philox.skip(_generator(key, low, high), blocks))
+def skipped(state, blocks):
+    """The variable's value after its stream moved on by so many blocks."""
+    _, low, high = _halves(philox.skip(generator_of(state), blocks))
     moved = lax.bitcast_convert_type(jnp.stack([low, high]), state.dtype)
     return jnp.concatenate([moved, state[2:]])
 
 
 def _keyed(key, counter, algorithm):
-    _need_philox(algorithm)
+    need_philox(algorithm)
     key, counter = jnp.asarray(key), jnp.asarray(counter)
     return _generator(key[0], counter[0], counter[1])
 
@@ -129,6 +143,7 @@ def _halves(generator):
     return tuple(wide[i] | (wide[i + 1] << np.uint64(32)) for i in (0, 2, 4))
 
 
-def _need_philox(algorithm):
+def need_philox(algorithm):
+    """Refuses any algorithm but Philox."""
     if int(algorithm) not in (PHILOX, AUTOMATIC):
         raise UnsupportedError(f"algorithm {int(algorithm)} is not supported (1, Philox, is)")

@@ -7,6 +7,8 @@ from collections import OrderedDict, defaultdict, namedtuple
 import numpy as np
 import pytest
 
+import mgjax.compat.v1
+
 Pair = namedtuple("Pair", "x y")
 
 
@@ -297,3 +299,17 @@ def test_settings_are_accepted(tf):
     config.gpu_options.allow_growth = True
     with tf.Session(config=config) as session:
         assert session.run(tf.constant(1), options=tf.RunOptions(), run_metadata=tf.RunMetadata()) == 1
+
+
+def test_a_session_tells_the_seed_it_chose():
+    """An addition of this package: TensorFlow's session has no seed."""
+    tf = mgjax.compat.v1
+    with tf.Graph().as_default() as graph:
+        draw = graph.create_op("RandomUniform", [tf.constant([4])], {"dtype": tf.float32}).outputs[0]
+        with tf.Session() as session:
+            first = session.run(draw)
+            seed = session.seed
+        with tf.Session(seed=seed) as session:
+            assert session.run(draw).tolist() == first.tolist()
+        with tf.Session() as session:
+            assert session.run(draw).tolist() != first.tolist()

@@ -161,3 +161,27 @@ def test_a_variable_may_change_its_shape_where_the_graph_says_so():
     fn, saver = mgjax.import_meta_graph(meta_graph_of(build))
     state, _ = fn(fn.init(), {"x:0": np.float32([1, 2, 3])}, fn.operations["grow"])
     assert fn(state, {}, "v:0")[1].tolist() == [1, 2, 3] and saver is not None
+
+
+def unseeded():
+    tf.identity(tf.random_uniform([3]), name="draw")
+    tf.get_variable("w", initializer=tf.random_normal([4]))
+
+
+def test_the_seed_that_was_chosen_can_be_read_back_to_repeat_the_run():
+    fn, _ = mgjax.import_meta_graph(meta_graph_of(unseeded))
+    state = fn.init()
+    again = fn.init(seed=state.seed)
+    assert_array_equal(state["w"], again["w"])
+    first, second = (fn(s, {}, "draw:0")[1] for s in (state, again))
+    assert_array_equal(first, second)
+    assert fn.init().seed != state.seed
+
+
+def test_a_seed_given_is_the_seed_read_back_and_others_draw_other_numbers():
+    fn, _ = mgjax.import_meta_graph(meta_graph_of(unseeded))
+    states = [fn.init(seed=seed) for seed in (0, 7, 2**127)]
+    assert [state.seed for state in states] == [0, 7, 2**127]
+    assert len({float(state["w"][0]) for state in states}) == 3
+    with pytest.raises(ValueError, match="a seed is an integer from 0"):
+        fn.init(seed=-1)

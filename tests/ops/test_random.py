@@ -305,3 +305,12 @@ def test_every_vector_of_the_specification(rows):
         found = bits_of(values) if row["encoding"] == "bits" else values.astype(np.int64)
         for part, column in ((found[: len(parse(row, "first_values"))], "first_values"), (found[-2:], "last_two")):
             assert np.max(np.abs(part - parse(row, column))) <= ULPS.get((row["op"], row["dtype"]), 0)
+
+
+def test_ints_from_nowhere_differ_from_run_to_run():
+    with jax.enable_x64(True):
+        draw = REGISTRY["NonDeterministicInts"].function
+        first, after = draw(np.array([2, 3]), dtype=dtypes.int64, generator=initial_generator(3, 4))
+        second, _ = draw(np.array([2, 3]), dtype=dtypes.int64, generator=after)
+    assert first.shape == second.shape == (2, 3) and first.dtype == second.dtype == np.int64
+    assert not np.isin(np.asarray(first), np.asarray(second)).any()

@@ -27,6 +27,19 @@ def test_a_draw_from_a_generator_variable_and_the_variable_after_it(draw, state)
     check(op, inputs, attrs)
 
 
+def test_the_first_form_of_normals_has_the_algorithm_in_its_variable():
+    """TensorFlow 2.x has no such kernel any more; 1.15 gives what the second form gives, and moves the rest alike."""
+    after, values = check(
+        "StatefulStandardNormalV2",
+        {"resource": np.array([5, 7, 11]), "algorithm": np.int64(1), "shape": SHAPE},
+        {"dtype": dtypes.float32},
+    )
+    with jax.enable_x64(True):
+        first_form = REGISTRY["StatefulStandardNormal"].function(np.array([1, 5, 7, 11]), SHAPE, dtype=dtypes.float32)
+    assert_array_equal(np.asarray(first_form[0]), np.array([1, *after]), strict=True)
+    assert_array_equal(np.asarray(first_form[1]), values, strict=True)
+
+
 def test_a_draw_of_ten_moves_the_counter_by_2560():
     with jax.enable_x64(True):
         after, _ = REGISTRY["StatefulUniform"].function(

@@ -41,10 +41,15 @@ class Session:
             raise TypeError(f"graph must be a tf.Graph, but got {type(graph)}")
         self.graph = graph or get_default_graph()
         self.state = State({}, None)
-        self._seed = seed
+        self._seed: int | None = seed
         self._closed = False
         self._lock = threading.RLock()
         self._contexts: list[contextlib.ExitStack] = []
+
+    @property
+    def seed(self) -> int | None:
+        """The seed that random ops without one of their own took theirs from, once one has run; or what was given."""
+        return self._seed
 
     # ---- running
 
@@ -104,12 +109,13 @@ class Session:
 
     def _extend_generators(self) -> None:
         """Gives random ops that came since the last run their first counters."""
-        rows = self.graph.function.generators(self._seed)
         present = self.state.generators
-        if rows is not None and (present is None or len(present) < len(rows)):
+        if len(self.graph.function.random_operations) > (0 if present is None else len(present)):
+            rows, words = self.graph.function.generators(self._seed)
             if present is not None:
                 rows = np.concatenate([np.asarray(present), rows[len(present) :]])
-            self.state = State(self.state.arrays, rows)
+            self.state = State(self.state.arrays, rows, words)
+            self._seed = self.state.seed
 
     def _fetch(self, element: Any) -> Any:
         if element is None:
