@@ -9,12 +9,13 @@ from mgjax import errors
 from mgjax.function import GraphFunction, State
 from mgjax.importing import import_graph_def, import_meta_graph, load_saved_model
 from mgjax.inspect import inspect
-from mgjax.ops import Static, lower
+from mgjax.ops import JAX_RANDOM, Static, lower
 from mgjax.saver import Saver
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "JAX_RANDOM",
     "GraphFunction",
     "Saver",
     "State",

@@ -1,4 +1,4 @@
-"""Hypothesis draws the same examples on every run, so that a change fails or passes for what it is; MGJAX_EXPLORE=1 draws new ones."""
+"""Hypothesis draws the same examples on every run, so that a change fails for what it is; MGJAX_EXPLORE=1 draws new ones."""
 
 import os
 

@@ -50,6 +50,7 @@ from mgjax.ops import (  # noqa: F401
 )
 from mgjax.ops.lists import ANY, ElementList, Optional, kind_of
 from mgjax.ops.philox import initial_generator
+from mgjax.ops.random_jax import JAX_RANDOM
 from mgjax.ops.registry import (
     REGISTRY,
     Lowering,
@@ -65,6 +66,7 @@ from mgjax.ops.registry import (
 
 __all__ = [
     "ANY",
+    "JAX_RANDOM",
     "REGISTRY",
     "ElementList",
     "Lowering",

@@ -14,7 +14,7 @@ from numpy.testing import assert_array_equal
 
 from mgjax import dtypes
 from mgjax.errors import InvalidArgumentError
-from mgjax.ops import REGISTRY
+from mgjax.ops import REGISTRY, philox
 from mgjax.ops.philox import initial_generator, skip
 from tests.ops import live
 
@@ -314,3 +314,24 @@ def test_ints_from_nowhere_differ_from_run_to_run():
         second, _ = draw(np.array([2, 3]), dtype=dtypes.int64, generator=after)
     assert first.shape == second.shape == (2, 3) and first.dtype == second.dtype == np.int64
     assert not np.isin(np.asarray(first), np.asarray(second)).any()
+
+
+def test_lanes_of_32_bits_give_the_words_of_lanes_of_64():
+    with jax.enable_x64(True):
+        low = np.random.default_rng(0).integers(0, 2**64, 1000, np.uint64)
+        high, key = low[::-1].copy(), np.array([0xFFFFFFFF, 0x12345678], np.uint32)
+        wide = jax.jit(philox._encrypt_in_wide_lanes)(low, high, *key)
+        narrow = jax.jit(philox._encrypt_in_narrow_lanes)(low, high, *key)
+    for words, expected in zip(narrow, wide, strict=True):
+        assert_array_equal(np.asarray(words), np.asarray(expected), strict=True)
+
+
+def test_where_64_bit_products_are_not_native_there_are_none():
+    def multiplies(platform):
+        with jax.enable_x64(True):
+            draw = jax.jit(lambda generator: philox.words(generator, 8))
+            text = jax.export.export(draw, platforms=[platform])(initial_generator(1, 2)).mlir_module()
+        return {line.split(":")[-1].strip() for line in text.splitlines() if "stablehlo.multiply" in line}
+
+    assert not any("ui64" in types for types in multiplies("tpu"))
+    assert any("ui64" in types for types in multiplies("cuda"))

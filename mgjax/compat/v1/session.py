@@ -111,11 +111,12 @@ class Session:
         """Gives random ops that came since the last run their first counters."""
         present = self.state.generators
         if len(self.graph.function.random_operations) > (0 if present is None else len(present)):
-            rows, words = self.graph.function.generators(self._seed)
+            fresh = self.graph.function.empty_state(self._seed)
+            rows = np.asarray(fresh.generators)
             if present is not None:
                 rows = np.concatenate([np.asarray(present), rows[len(present) :]])
-            self.state = State(self.state.arrays, rows, words)
-            self._seed = self.state.seed
+            self.state = State(self.state.arrays, rows, fresh.seed_words)
+            self._seed = fresh.seed
 
     def _fetch(self, element: Any) -> Any:
         if element is None:
