@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import operator
 import secrets
 from collections.abc import Callable, Mapping, Sequence
@@ -13,10 +14,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from mgjax.dtypes import DType
-from mgjax.errors import FailedPreconditionError, FeedError, UnknownNameError, UnsupportedError
+from mgjax.errors import FailedPreconditionError, FeedError, UnknownNameError
 from mgjax.function.contents import collection_values, signature_of
 from mgjax.function.elements import GraphOperation, Signature, Tensor, Variable, element_name
 from mgjax.function.feeding import convert_feed, convert_held
+from mgjax.function.generators import MOST_ROWS, Drawing, Generators, drawings, first_rows
 from mgjax.function.state import State, as_state, join_words, split_words
 from mgjax.function.structures import flatten, rebuild
 from mgjax.ir import Module, TensorType, print_function
@@ -42,13 +44,13 @@ from mgjax.metagraph import (
     state_names,
     variables_of,
 )
-from mgjax.ops import Lowering, initial_generator
+from mgjax.ops import Lowering
 
 PLACEHOLDER_OPS = frozenset({"Placeholder", "PlaceholderV2", "PlaceholderWithDefault"})
 
 _FOUND_IN_GRAPH = (
-    "feeds", "variables", "collections", "signatures", "_described", "_state_names", "_of_any_shape", "random_operations",
-    "_generator_rows",
+    "feeds", "variables", "collections", "signatures", "_described", "_state_names", "_of_any_shape", "_drawings",
+    "random_operations", "_generator_rows",
 )  # fmt: skip
 
 
@@ -149,7 +151,7 @@ class GraphFunction:
         given = {name: self._convert(name, value) for name, value in zip(feeds, values, strict=True)}
         given.update(constants)
         program = self._program(feeds, fetches, constants)
-        generators = _Generators(self, state, program)
+        generators = self._generators_for(state, program)
         arrays = []
         for (role, name), parameter in zip(program.inputs, program.function.body.parameters, strict=True):
             if role == "feed":
@@ -406,14 +408,21 @@ class GraphFunction:
     # ---- random numbers
 
     @functools.cached_property
-    def random_operations(self) -> tuple[str, ...]:
-        """The nodes that draw random numbers: the rows of `State.generators`."""
+    def _drawings(self) -> tuple[Drawing, ...]:
         draws = {op for op, lowering in self.lowerings.items() if lowering.draws}
-        return tuple(node.name for node in self.graph.graph_def.node if node.op in draws)
+        return tuple(itertools.islice(drawings(self.graph, draws), MOST_ROWS))
+
+    @functools.cached_property
+    def random_operations(self) -> tuple[str, ...]:
+        """What draws random numbers, in the order of the rows of `State.generators`.
+
+        A node goes by its name; a node of a library function by the calls that lead to it, joined by colons.
+        """
+        return tuple(drawing.path for drawing in self._drawings)
 
     @functools.cached_property
     def _generator_rows(self) -> dict[str, int]:
-        return {name: row for row, name in enumerate(self.random_operations)}
+        return {path: row for row, path in enumerate(self.random_operations)}
 
     def generators(self, seed: int | None = None) -> tuple[np.ndarray | None, np.ndarray | None]:
         """The counters of all random ops as a fresh session has them, and the seed's words.
@@ -424,50 +433,16 @@ class GraphFunction:
         Returns:
             uint32[random ops, 6] and uint32[4]; a pair of None where the graph has no random ops.
         """
-        names = self.random_operations
-        if not names:
+        if not self._drawings:
             return None, None
         words = split_words(secrets.randbits(128) if seed is None else operator.index(seed))
-        chosen = np.random.SeedSequence(join_words(words))
-        rows = []
-        for name in names:
-            attributes = self.graph.attributes(name)
-            seeds: tuple[int, ...] = int(attributes.get("seed", 0)), int(attributes.get("seed2", 0))
-            if seeds == (0, 0):
-                seeds = tuple(int(word) for word in chosen.spawn(1)[0].generate_state(2, np.uint64).view(np.int64))
-            rows.append(initial_generator(*seeds))
-        return np.stack(rows), words
+        return first_rows(self._drawings, join_words(words)), words
 
-
-class _Generators:
-    """The rows of a state's generators that one run takes and advances."""
-
-    def __init__(self, function: GraphFunction, state: State, program: Program):
-        self._before, self._seed_words = state.generators, state.seed_words
-        self._changed: dict[int, Any] = {}
-        self._rows: dict[str, int] = {}
-        if any(role == "generator" for role, _ in program.inputs):
-            self._rows = function._generator_rows
-            if self._before is None:
-                self._before, self._seed_words = function.generators()
-
-    def row(self, name: str) -> Any:
-        if name not in self._rows:
-            raise UnsupportedError(
-                f"{name!r} draws random numbers inside a library function, for which the state has no counter yet; "
-                "feed what it draws"
-            )
-        return self._before[self._rows[name]]
-
-    def advance(self, name: str, row: Any) -> None:
-        self._changed[self._rows[name]] = row
-
-    def after(self) -> tuple[Any, Any]:
-        """The generators after the run, and the seed's words."""
-        if not self._changed:
-            return self._before, self._seed_words
-        rows = np.asarray(list(self._changed), np.int32)
-        return jnp.asarray(self._before).at[rows].set(jnp.stack(list(self._changed.values()))), self._seed_words
+    def _generators_for(self, state: State, program: Program) -> Generators:
+        if not any(role == "generator" for role, _ in program.inputs):
+            return Generators(state.generators, state.seed_words, {})
+        rows, words = self.generators() if state.generators is None else (state.generators, state.seed_words)
+        return Generators(rows, words, self._generator_rows)
 
 
 class _Operations(Mapping[str, GraphOperation]):

@@ -63,7 +63,7 @@ def structure_control_flow(function: Function, traits: RegisteredTraits, graph: 
     functionalize_loops(function, traits)
     functionalize_conds(function, traits)
     if graph.library:
-        inline_functions(function, library, traits)
+        inline_functions(function, library, traits, graph.gradients)
 
 
 def make_pure(function: Function, traits: RegisteredTraits) -> None:

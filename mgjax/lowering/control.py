@@ -10,10 +10,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from mgjax import dtypes
-from mgjax.errors import InvalidArgumentError
+from mgjax.errors import InvalidArgumentError, OpError
 from mgjax.ir import Block, Operation, Value
 from mgjax.lowering.distinct import evaluate_bounded_unique
 from mgjax.lowering.evaluate import Environment, Evaluator, NeedsValue, NotComputedError
+from mgjax.lowering.gradients import evaluate_custom_gradient, evaluate_gradient
 from mgjax.lowering.hits import evaluate_bounded_hits
 from mgjax.lowering.loops import evaluate_while, is_plain
 from mgjax.ops import ANY, ElementList, Optional, is_known, kind_of
@@ -41,14 +42,17 @@ def evaluate_if(evaluator: Evaluator, operation: Operation, environment: Environ
         if _needs_what_is_missing(operation.regions[side], environment) and not _is_possible(branches[side]):
             # It takes what an earlier branch on the same predicate, which was known then, did not compute.
             return evaluator.block(other, (), environment)
-    if any(_may_be_undefined(value) for region in operation.regions for value in region.results):
-        branches = _filled(branches)
     try:
+        if any(_may_be_undefined(value) for region in operation.regions for value in region.results):
+            branches = _filled(branches)
         arrays = dict(zip(wanted, jax.lax.cond(predicate, *branches), strict=True))
     except TypeError as error:
         if "equal output types" not in str(error):
             raise
         # The sides differ in shape: which one runs must be known to go on.
+        raise NeedsValue(operation, operation.operands[0]) from error
+    except OpError as error:
+        # One side fails whenever it runs, which is no error as long as the other one does.
         raise NeedsValue(operation, operation.operands[0]) from error
     return [arrays.get(i) for i in range(len(operation.results))]
 
@@ -143,6 +147,8 @@ CONTROL = {
     "while": evaluate_while,
     "undefined": evaluate_undefined,
     "alive": evaluate_alive,
+    "gradient": evaluate_gradient,
+    "custom_gradient": evaluate_custom_gradient,
     "bounded_unique": evaluate_bounded_unique,
     "bounded_accidental_hits": evaluate_bounded_hits,
 }

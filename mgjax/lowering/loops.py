@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mgjax.errors import OpError
 from mgjax.ir import Block, Operation, Value
 from mgjax.lowering.evaluate import Environment, Evaluator, NeedsValue
 from mgjax.ops import ANY, ElementList, is_known
@@ -76,6 +77,9 @@ def evaluate_while(evaluator: Evaluator, operation: Operation, environment: Envi
         carried, added = _settle(step, carried, rounds)
     except _ShapeChange as change:
         raise NeedsHost(operation, str(change)) from change
+    except OpError as error:
+        # A round fails whenever it runs, which is no error as long as there is none.
+        raise NeedsHost(operation, f"a round fails, {error}") from error
     if rounds.is_exact:
         assert rounds.most is not None
         final, _ = jax.lax.scan(lambda carry, _: (step(carry), None), carried, None, length=rounds.most)

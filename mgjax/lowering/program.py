@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mgjax import dtypes
-from mgjax.errors import FeedError, UnsupportedError
+from mgjax.errors import FeedError, OpError, UnsupportedError
 from mgjax.ir import Function, Operation, Value
 from mgjax.lowering.evaluate import Environment, Evaluator, NeedsValue
 from mgjax.lowering.loops import NeedsHost
@@ -108,8 +108,12 @@ class Program:
             try:
                 self._evaluator.run(self.function.body.operations, environment)
             except NeedsValue as need:
+                if isinstance(need.__cause__, OpError):
+                    raise need.__cause__ from need
                 raise self._refusal(need, environment) from need
             except NeedsHost as need:
+                if isinstance(need.__cause__, OpError):
+                    raise need.__cause__ from need
                 raise UnsupportedError(
                     f"{need}; it runs on the host only, so call fn outside of jit, grad and the like"
                 ) from need
@@ -274,10 +278,14 @@ class Program:
                 top = _outermost(need.operation, self.function)
                 value = need.value
                 already = self._after.setdefault(top, {})
-                if value in already or _outermost_value(value, self.function) is None:
+                is_inside = _outermost_value(value, self.function) is None
+                if value in already or (is_inside and top in self._evaluator.on_host):
                     raise UnsupportedError(
                         f"{need.operation!r} needs {value.name!r} while it is compiled, and a loop computes it"
                     )
+                if is_inside:
+                    self._move_to_host(need.operation)
+                    return
                 already[value] = None
                 self._known[value] = None
             self._stages = None

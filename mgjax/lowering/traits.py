@@ -17,7 +17,7 @@ STRUCTURED_KINDS = frozenset(
         "Switch", "RefSwitch", "Merge", "RefMerge",
         "Enter", "RefEnter", "Exit", "RefExit", "NextIteration", "RefNextIteration", "LoopCond",
         "PartitionedCall", "StatefulPartitionedCall", "If", "StatelessIf", "Case", "StatelessCase",
-        "While", "StatelessWhile", "For",
+        "While", "StatelessWhile", "For", "SymbolicGradient",
     }
 )  # fmt: skip
 """What passes turn into structured operations, or inline: no lowering ever sees it."""

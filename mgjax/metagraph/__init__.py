@@ -4,7 +4,7 @@ from mgjax.metagraph import files, transform
 from mgjax.metagraph.build import build_function, build_whole, problem_of
 from mgjax.metagraph.collections import VARIABLE_COLLECTIONS, Collection, decode_collections, variables_of
 from mgjax.metagraph.graph import Graph, nearest, split_tensor_name
-from mgjax.metagraph.library import build_library_function
+from mgjax.metagraph.library import build_library_function, library_nodes
 from mgjax.metagraph.transform import NAMING_MESSAGES
 from mgjax.metagraph.variables import Saved, names_by_key, saved_by, state_names, variable_key
 
@@ -19,6 +19,7 @@ __all__ = [
     "build_whole",
     "decode_collections",
     "files",
+    "library_nodes",
     "names_by_key",
     "nearest",
     "problem_of",

@@ -29,6 +29,7 @@ class Graph:
         nodes: from name to NodeDef; of two nodes of one name the first.
         order: from name to the node's place in the file.
         library: from name to FunctionDef.
+        gradients: from a function's name to that of the function which is its gradient, where the library says so.
         producer: the version of the GraphDef's writer (`versions.producer`), 0 where it is not said.
         duplicates: names that more than one node has.
     """
@@ -39,6 +40,7 @@ class Graph:
         self.order: dict[str, int] = {}
         self.duplicates: list[str] = []
         self.library = {function.signature.name: function for function in graph_def.library.function}
+        self.gradients = {entry.function_name: entry.gradient_func for entry in graph_def.library.gradient}
         self.producer = graph_def.versions.producer
         self._embedded = {message.name: message for message in op_list}
         self._op_defs: dict[str, opdefs.OpDef | None] = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mgjax.attributes import FunctionName
@@ -33,6 +33,21 @@ def build_library_function(graph: Graph, name: str, attrs: Mapping[str, Any]) ->
     if name not in graph.library:
         raise UnknownNameError(f"the graph's library has no function {name!r}{nearest(name, graph.library)}")
     return _LibraryFunction(graph, name, attrs).build()
+
+
+def library_nodes(graph: Graph, name: str, attrs: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """Name, op and attributes of the nodes of a library function; a node whose attributes cannot be read has none.
+
+    Args:
+        graph, name, attrs: as for `build_library_function`.
+    """
+    function = _LibraryFunction(graph, name, attrs)
+    for node in function.definition.node_def:
+        try:
+            attributes = function.attributes_of(node)
+        except (ValueError, KeyError, TypeError):
+            attributes = {}
+        yield node.name, node.op, attributes
 
 
 class _LibraryFunction:
@@ -81,16 +96,22 @@ class _LibraryFunction:
     def _operation(self, node: Any) -> Operation:
         op_def = self.graph.op_def(node.op)
         try:
-            attributes = {key: self._filled(decode_attr(value)) for key, value in node.attr.items()}
-            if op_def is not None:
-                for attr in op_def.attrs.values():
-                    if attr.has_default:
-                        attributes.setdefault(attr.name, attr.default)
+            attributes = self.attributes_of(node)
             types = result_types(node.op, op_def, attributes, self.graph.producer) or []
         except (ValueError, KeyError, TypeError) as error:
             attributes, types = {PROBLEM: f"its attributes cannot be read: {error}"}, []
         attributes.pop(OUTPUT_SHAPES, None)
         return Operation(node.op, node.name, (), attributes, types, device=node.device)
+
+    def attributes_of(self, node: Any) -> dict[str, Any]:
+        """The attributes of one node. Raises `ValueError`, `KeyError` or `TypeError` where they cannot be read."""
+        attributes = {key: self._filled(decode_attr(value)) for key, value in node.attr.items()}
+        op_def = self.graph.op_def(node.op)
+        if op_def is not None:
+            for attr in op_def.attrs.values():
+                if attr.has_default:
+                    attributes.setdefault(attr.name, attr.default)
+        return attributes
 
     def _filled(self, value: Any) -> Any:
         """An attribute's value with what the call gives in the place of the function's own attributes."""

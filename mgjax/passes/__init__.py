@@ -5,7 +5,7 @@ from mgjax.passes.bound_unique import bound_unique
 from mgjax.passes.effects import NO_EFFECTS, Effects, Traits, VariableUses, free_values
 from mgjax.passes.functionalize_conds import functionalize_conds
 from mgjax.passes.functionalize_loops import functionalize_loops
-from mgjax.passes.inline_functions import Library, inline_functions
+from mgjax.passes.inline_functions import Library, called_functions, inline_functions, path_in
 from mgjax.passes.order_effects import order_effects
 from mgjax.passes.thread_arrays import thread_arrays
 from mgjax.passes.thread_variables import GENERATOR_TYPE, thread_variables
@@ -19,11 +19,13 @@ __all__ = [
     "VariableUses",
     "bound_hits",
     "bound_unique",
+    "called_functions",
     "free_values",
     "functionalize_conds",
     "functionalize_loops",
     "inline_functions",
     "order_effects",
+    "path_in",
     "thread_arrays",
     "thread_variables",
 ]

@@ -45,6 +45,13 @@ class Traits(Protocol):
 
 
 NO_EFFECTS = Effects()
+GENERATOR = "mgjax.generator"
+"""The attribute with the name of the generator that an operation inside a library function draws from."""
+
+
+def generator_of(operation: Operation) -> str:
+    """The name of the generator of an operation that draws: its own, unless a call of a function brought it here."""
+    return str(operation.attributes.get(GENERATOR, operation.name))
 
 
 class VariableUses:

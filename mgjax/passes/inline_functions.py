@@ -16,21 +16,24 @@ A function's arguments are captured by the regions that it becomes. What has a c
 or from its operations. A function that calls itself stays a call.
 
 It comes after the passes that structure the old control flow, so that a call stands where it runs; functions that hold
-such control flow are structured before they are put in place. `SymbolicGradient` becomes `gradient`, whose region is the function.
+such control flow are structured before they are put in place. `SymbolicGradient` becomes `gradient`, whose region is
+the function; what that function calls and has a gradient of its own in the library is `custom_gradient` there. What draws
+random numbers in a function has a generator of its own for each way in which calls lead to it (`GENERATOR`).
 """
 
 from __future__ import annotations
 
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from mgjax import dtypes
 from mgjax.attributes import FunctionName
 from mgjax.ir import Block, Function, Operation, TensorType, Value, walk, walk_blocks
-from mgjax.passes.effects import Traits
+from mgjax.passes.effects import GENERATOR, Traits
 from mgjax.passes.functionalize_conds import functionalize_conds
 from mgjax.passes.functionalize_loops import functionalize_loops
 from mgjax.passes.names import Names
@@ -45,36 +48,86 @@ CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 IFS = frozenset({"If", "StatelessIf"})
 CASES = frozenset({"Case", "StatelessCase"})
 WHILES = frozenset({"While", "StatelessWhile"})
+GRADIENTS = frozenset({"SymbolicGradient"})
 
-Chain = tuple[str, ...]
-"""The functions inside of which an operation stood, outermost first."""
+_LABELS = {
+    **{kind: {"f": "f"} for kind in CALLS | GRADIENTS},
+    **{kind: {"then": "then_branch", "else": "else_branch"} for kind in IFS},
+    **{kind: {"cond": "cond", "body": "body"} for kind in WHILES},
+    "For": {"body": "body"},
+}
+"""The regions that ops become, and the attributes that name their functions."""
+
+NO_GRADIENTS: Mapping[str, str] = {}
 
 
-def inline_functions(function: Function, library: Library, traits: Traits) -> None:
-    """Inlines all calls in a graph function, at any depth."""
+class Place(NamedTuple):
+    """Where an operation comes from.
+
+    Attributes:
+        functions: the functions inside of which it stood, outermost first.
+        path: the calls that brought it here and its own name, as `path_in` joins them.
+        is_differentiated: whether it belongs to a function whose gradient is wanted.
+    """
+
+    functions: tuple[str, ...]
+    path: str
+    is_differentiated: bool = False
+
+
+def called_functions(kind: str, attributes: Mapping[str, Any], is_library: bool) -> list[tuple[str, FunctionName]]:
+    """The functions that an operation runs, each with a label that tells it from the others.
+
+    Args:
+        kind, attributes: the operation's.
+        is_library: whether `kind` is the name of a library function.
+    """
+    if kind in CASES:
+        found = [(f"branch{i}", name) for i, name in enumerate(attributes.get("branches", ()))]
+    elif kind in _LABELS:
+        found = [(label, attributes.get(name)) for label, name in _LABELS[kind].items()]
+    else:
+        found = [("f", FunctionName(kind, attributes))] if is_library else []
+    return [(label, name) for label, name in found if isinstance(name, FunctionName)]
+
+
+def path_in(caller: str, label: str, name: str) -> str:
+    """The path of a function's node, one for each way in which calls lead to it; no node has such a name."""
+    return f"{caller}:{label}:{name}"
+
+
+def inline_functions(
+    function: Function, library: Library, traits: Traits, gradients: Mapping[str, str] = NO_GRADIENTS
+) -> None:
+    """Inlines all calls in a graph function, at any depth.
+
+    Args:
+        gradients: from function to the function that is its gradient, where the library says so.
+    """
     if function.is_ordered:
         return
-    inlining = _Inlining(function, library, traits)
+    inlining = _Inlining(function, library, traits, gradients)
     inlining.run()
     function.targets = [inlining.ends.get(target, target) for target in function.targets]
 
 
 class _Inlining:
-    def __init__(self, function: Function, library: Library, traits: Traits):
+    def __init__(self, function: Function, library: Library, traits: Traits, gradients: Mapping[str, str]):
         self.function = function
         self.library = library
         self.traits = traits
+        self.gradients = gradients
         self.names = Names(function)
         self.instead: dict[Operation, list[Operation]] = {}
         self.ends: dict[Operation, Operation] = {}
         self.replaced: dict[Value, Value] = {}
-        self.work: list[tuple[Operation, Chain]] = []
+        self.work: list[tuple[Operation, Place]] = []
 
     def run(self) -> None:
-        self.work = [(operation, ()) for operation in walk(self.function.body)]
+        self.work = [(operation, Place((), operation.name)) for operation in walk(self.function.body)]
         while self.work:
-            operation, chain = self.work.pop()
-            self.visit(operation, chain)
+            operation, place = self.work.pop()
+            self.visit(operation, place)
         if not self.instead and not self.replaced:
             return
         for block in walk_blocks(self.function.body):
@@ -101,22 +154,22 @@ class _Inlining:
         for block in walk_blocks(self.function.body):
             block.set_operations(operation for operation in block.operations if operation not in gone)
 
-    def visit(self, operation: Operation, chain: Chain) -> None:
+    def visit(self, operation: Operation, place: Place) -> None:
         kind = operation.kind
         if kind in CALLS:
-            self.call(operation, operation.attributes["f"], chain)
+            self.call(operation, operation.attributes["f"], place)
         elif kind in IFS:
-            self.make_if(operation, chain)
+            self.make_if(operation, place)
         elif kind in CASES:
-            self.make_case(operation, chain)
+            self.make_case(operation, place)
         elif kind in WHILES:
-            self.make_while(operation, chain)
+            self.make_while(operation, place)
         elif kind == "For":
-            self.make_for(operation, chain)
-        elif kind == "SymbolicGradient":
-            self.make_gradient(operation, chain)
+            self.make_for(operation, place)
+        elif kind in GRADIENTS:
+            self.make_gradient(operation, place)
         elif not operation.regions:
-            self.call(operation, FunctionName(kind, operation.attributes), chain)
+            self.call(operation, FunctionName(kind, operation.attributes), place)
 
     def current(self, value: Value) -> Value:
         while value in self.replaced:
@@ -135,9 +188,9 @@ class _Inlining:
                 found.append(operation)
         return found
 
-    def body(self, name: FunctionName, chain: Chain, operation: Operation) -> Function | None:
+    def body(self, name: FunctionName, place: Place, operation: Operation) -> Function | None:
         """A copy of the function, structured; None where it is to stay a call."""
-        if name.name in chain:
+        if name.name in place.functions:
             _log.debug("%r is left: the function '%s' calls itself", operation, name.name)
             return None
         function = self.library(name)
@@ -148,17 +201,21 @@ class _Inlining:
         return function
 
     def put(
-        self, function: Function, block: Block, arguments: list[Value], prefix: str, chain: Chain
+        self, function: Function, block: Block, arguments: list[Value], prefix: str, label: str, place: Place
     ) -> list[Operation]:
         """Moves the function's operations into the block; its parameters become the arguments."""
+        functions = (*place.functions, function.name)
         for parameter, argument in zip(function.body.parameters, arguments, strict=True):
             parameter.replace_uses(argument)
             self.replaced[parameter] = argument
         for inner in walk_blocks(function.body):
             inner.results = [self.current(value) for value in inner.results]
             for operation in inner.operations:
+                path = path_in(place.path, label, operation.name)
+                if self.traits.effects(operation).draws:
+                    operation.attributes = {**operation.attributes, GENERATOR: path}
                 operation.name = self.names.new(f"{prefix}/{operation.name}")
-                self.work.append((operation, (*chain, function.name)))
+                self.work.append((operation, Place(functions, path, place.is_differentiated)))
             if inner is not function.body:
                 for parameter in inner.parameters:
                     parameter.label = self.names.new(f"{prefix}/{parameter.label}")
@@ -168,14 +225,17 @@ class _Inlining:
 
     # Calls
 
-    def call(self, operation: Operation, name: FunctionName, chain: Chain) -> None:
-        function = self.body(name, chain, operation)
+    def call(self, operation: Operation, name: FunctionName, place: Place) -> None:
+        if place.is_differentiated and name.name in self.gradients:
+            self.make_custom_gradient(operation, name, place)
+            return
+        function = self.body(name, place, operation)
         block = operation.block
         if function is None or block is None:
             return
         arguments = list(operation.operands)
         results = [self.current(value) for value in function.body.results]
-        operations = self.put(function, block, arguments, operation.name, chain)
+        operations = self.put(function, block, arguments, operation.name, "f", place)
         results = [self.current(value) for value in results]
         inside = set(operations)
         for inner in operations if operation.control else ():
@@ -195,9 +255,9 @@ class _Inlining:
 
     # Structured ops
 
-    def region(self, name: FunctionName, label: str, operation: Operation, chain: Chain) -> Block | None:
+    def region(self, name: FunctionName, label: str, operation: Operation, place: Place) -> Block | None:
         """A region of the function's operations whose parameters are the function's own."""
-        function = self.body(name, chain, operation)
+        function = self.body(name, place, operation)
         if function is None:
             return None
         block = Block(label)
@@ -206,7 +266,7 @@ class _Inlining:
             block.add_parameter(value.type, self.names.new(f"{operation.name}/{label}/{value.label}"))
             for value in parameters
         ]
-        block.operations = list(self.put(function, block, new, f"{operation.name}/{label}", chain))
+        block.operations = list(self.put(function, block, new, f"{operation.name}/{label}", label, place))
         block.results = [self.current(value) for value in function.body.results]
         return block
 
@@ -259,10 +319,10 @@ class _Inlining:
         made.append(operation)
         return operation.result
 
-    def make_if(self, operation: Operation, chain: Chain) -> None:
+    def make_if(self, operation: Operation, place: Place) -> None:
         predicate, *arguments = operation.operands
-        then = self.region(operation.attributes["then_branch"], "then", operation, chain)
-        otherwise = self.region(operation.attributes["else_branch"], "else", operation, chain)
+        then = self.region(operation.attributes["then_branch"], "then", operation, place)
+        otherwise = self.region(operation.attributes["else_branch"], "else", operation, place)
         if then is None or otherwise is None or operation.block is None:
             return
         for region in (then, otherwise):
@@ -275,11 +335,11 @@ class _Inlining:
         )
         self.replace(operation, new, before)
 
-    def make_case(self, operation: Operation, chain: Chain) -> None:
+    def make_case(self, operation: Operation, place: Place) -> None:
         """An index that is no branch's takes the last branch."""
         index, *arguments = operation.operands
         regions = [
-            self.region(name, f"branch{i}", operation, chain) for i, name in enumerate(operation.attributes["branches"])
+            self.region(name, f"branch{i}", operation, place) for i, name in enumerate(operation.attributes["branches"])
         ]
         if any(region is None for region in regions) or operation.block is None:
             return
@@ -321,9 +381,9 @@ class _Inlining:
         self.ends[operation] = end
         self.instead[operation] = [*only.operations, end]
 
-    def make_while(self, operation: Operation, chain: Chain) -> None:
-        condition = self.region(operation.attributes["cond"], "cond", operation, chain)
-        body = self.region(operation.attributes["body"], "body", operation, chain)
+    def make_while(self, operation: Operation, place: Place) -> None:
+        condition = self.region(operation.attributes["cond"], "cond", operation, place)
+        body = self.region(operation.attributes["body"], "body", operation, place)
         if condition is None or body is None:
             return
         made: list[Operation] = []
@@ -335,10 +395,10 @@ class _Inlining:
         )
         self.replace(operation, new)
 
-    def make_for(self, operation: Operation, chain: Chain) -> None:
+    def make_for(self, operation: Operation, place: Place) -> None:
         """`for i in range(start, limit, delta)`: the number of rounds is known before the first."""
         start, limit, delta, *arguments = operation.operands
-        body = self.region(operation.attributes["body"], "body", operation, chain)
+        body = self.region(operation.attributes["body"], "body", operation, place)
         if body is None or operation.block is None:
             return
         name = operation.name
@@ -373,16 +433,31 @@ class _Inlining:
         self.ends[operation] = new
         self.instead[operation] = [new]
 
-    def make_gradient(self, operation: Operation, chain: Chain) -> None:
-        """`gradient(x..., dy...)`, with the function as its region: what `SymbolicGradient` gives, dx for each x."""
-        region = self.region(operation.attributes["f"], "function", operation, chain)
-        if region is None:
+    def make_gradient(self, operation: Operation, place: Place) -> None:
+        """`gradient(x..., dy...)`, with the function as its region: what `SymbolicGradient` gives, dx for each x.
+
+        A function for which the library names a gradient has that one: it is called.
+        """
+        name: FunctionName = operation.attributes["f"]
+        if name.name in self.gradients:
+            self.call(operation, FunctionName(self.gradients[name.name], name.attrs), place)
             return
+        place = place._replace(is_differentiated=True)
+        region = self.region(name, "f", operation, place)
+        if region is not None:
+            self.replace(operation, self.with_regions("gradient", operation, [region]))
+
+    def make_custom_gradient(self, operation: Operation, name: FunctionName, place: Place) -> None:
+        """`custom_gradient(x...)`: the function, and what its gradient is to be when that is asked for."""
+        inside = place._replace(is_differentiated=False)
+        function = self.region(name, "f", operation, inside)
+        gradient = self.region(FunctionName(self.gradients[name.name], name.attrs), "gradient", operation, inside)
+        if function is not None and gradient is not None:
+            self.replace(operation, self.with_regions("custom_gradient", operation, [function, gradient]))
+
+    def with_regions(self, kind: str, operation: Operation, regions: list[Block]) -> Operation:
         types = [result.type for result in operation.results]
-        new = Operation(
-            "gradient", operation.name, operation.operands, {}, types, regions=[region], device=operation.device
-        )
-        self.replace(operation, new)
+        return Operation(kind, operation.name, operation.operands, {}, types, regions=regions, device=operation.device)
 
 
 def capture_invariants(function: Function) -> None:

@@ -18,8 +18,9 @@ result; roles are "feed", "fetch", "variable" and "generator".
 from __future__ import annotations
 
 from mgjax import dtypes
+from mgjax.errors import UnsupportedError
 from mgjax.ir import Block, Function, Operation, TensorType, Value, walk
-from mgjax.passes.effects import Effects, Traits, VariableUses
+from mgjax.passes.effects import Effects, Traits, VariableUses, generator_of
 
 GENERATOR_TYPE = TensorType(dtypes.uint32, (6,))
 
@@ -66,7 +67,7 @@ class _Threading:
             if (name := self.traits.variable(operation)) is not None:
                 types.setdefault(("variable", name), self._variable_type(operation))
             if self.traits.effects(operation).draws:
-                types[("generator", operation.name)] = GENERATOR_TYPE
+                types[("generator", generator_of(operation))] = GENERATOR_TYPE
         return types
 
     def _variable_type(self, operation: Operation) -> TensorType:
@@ -79,7 +80,7 @@ class _Threading:
         for operation in walk(block):
             keys.update({("variable", name): None for name in self.uses.written(operation)})
             if self.traits.effects(operation).draws:
-                keys["generator", operation.name] = None
+                keys["generator", generator_of(operation)] = None
         return keys
 
     def value(self, value: Value, present: dict[Key, Value]) -> Value:
@@ -98,6 +99,8 @@ class _Threading:
                 operation = self._thread_if(operation, present)
             elif operation.kind == "while":
                 operation = self._thread_while(operation, present)
+            elif operation.regions:
+                operation = self._thread_gradient(operation, present)
             else:
                 operation = self._thread_plain(operation, present)
             kept.append(operation)
@@ -122,7 +125,7 @@ class _Threading:
         keys: list[Key] = [("variable", str(name)) for name in names]
         outputs = [result for result in operation.results if not result.type.is_ref]
         if effects.draws:
-            generator: Key = ("generator", operation.name)
+            generator: Key = ("generator", generator_of(operation))
             operands.append(present[generator])
         operation.set_operands(operands)
         operation.results = []
@@ -159,6 +162,27 @@ class _Threading:
             self.run(region, inner)
             if region is body:
                 region.results.extend(inner[key] for key in changed)
+        for key in changed:
+            present[key] = operation.add_result(present[key].type)
+        return operation
+
+    def _thread_gradient(self, operation: Operation, present: dict[Key, Value]) -> Operation:
+        """A function with parameters for what it takes: a variable arrives as its value, which its parameter then is."""
+        changed = {key: None for region in operation.regions for key in self.written(region)}
+        if variables := [name for role, name in changed if role == "variable"]:
+            raise UnsupportedError(
+                f"{operation!r} differentiates a function that changes {', '.join(map(repr, variables))}; "
+                "fetch what does not need this gradient"
+            )
+        operation.set_operands([self.value(value, present) for value in operation.operands])
+        for region in operation.regions:
+            inner = dict(present)
+            for parameter in region.parameters:
+                if (name := self.uses.variable(parameter)) is not None:
+                    parameter.type = present["variable", name].type
+                    inner["variable", name] = parameter
+            self.run(region, inner)
+            region.results.extend(inner[key] for key in changed)
         for key in changed:
             present[key] = operation.add_result(present[key].type)
         return operation

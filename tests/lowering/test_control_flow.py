@@ -170,3 +170,29 @@ def test_a_fetched_value_of_the_side_that_did_not_run_is_an_error():
     assert fn({}, {"p:0": True}, "switch:1")[1].tolist() == [1, 2]
     with pytest.raises(mgjax.errors.OpError, match="does not have value"):
         fn({}, {"p:0": False}, "switch:1")
+
+
+def failing(x):
+    with tf.control_dependencies([tf.Assert(False, ["always"])]):
+        return tf.identity(x)
+
+
+def test_a_branch_that_always_fails_fails_only_where_it_runs(generation):
+    with tf.Graph().as_default() as graph:
+        x, p = tf.placeholder(tf.float32, [], "x"), tf.placeholder(tf.bool, [], "p")
+        tf.cond(p, lambda: x + 1.0, lambda: failing(x), name="y")
+        fetch = next(op for op in reversed(graph.get_operations()) if op.type in ("Merge", "Identity")).name + ":0"
+        fn = mgjax.import_graph_def(graph.as_graph_def())
+    assert fn({}, {"x:0": 3.0, "p:0": True}, fetch)[1] == 4.0
+    with pytest.raises(mgjax.errors.InvalidArgumentError, match="always"):
+        fn({}, {"x:0": 3.0, "p:0": False}, fetch)
+
+
+def test_a_round_that_always_fails_fails_only_where_it_runs(generation):
+    with tf.Graph().as_default() as graph:
+        x, n = tf.placeholder(tf.float32, [], "x"), tf.placeholder(tf.float32, [], "n")
+        tf.identity(tf.while_loop(lambda y: y < n, lambda y: failing(y) + 1.0, [x]), "y")
+        fn = mgjax.import_graph_def(graph.as_graph_def())
+    assert fn({}, {"x:0": 3.0, "n:0": 2.0}, "y:0")[1] == 3.0
+    with pytest.raises(mgjax.errors.InvalidArgumentError, match="always"):
+        fn({}, {"x:0": 3.0, "n:0": 4.0}, "y:0")
