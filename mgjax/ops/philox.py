@@ -214,7 +214,7 @@ def _join(generator, low, high):
 def _encrypt(low, high, key_low, key_high):
     """Ten rounds of Philox4x32 on counters (low, high): the two pairs of each block."""
     key = key_low.astype(np.uint32), key_high.astype(np.uint32)
-    wide = {platform: _encrypt_in_wide_lanes for platform in ("cpu", "cuda", "rocm")}
+    wide = dict.fromkeys(("cpu", "cuda", "rocm"), _encrypt_in_wide_lanes)
     return lax.platform_dependent(low, high, *key, default=_encrypt_in_narrow_lanes, **wide)
 
 

@@ -1,0 +1,27 @@
+"""A training with dropout for 1,000 steps is the training that TensorFlow 1.15 recorded."""
+
+from pathlib import Path
+
+import jax
+import numpy as np
+from numpy.testing import assert_allclose
+
+import mgjax
+
+DATA = Path(__file__).parent / "data"
+#: Rounding: the recorded losses are met within 3e-7 of their value, the variables within 3e-7 of their largest.
+ROUNDING = 1e-6
+
+
+def test_a_thousand_steps_with_dropout():
+    fn, _ = mgjax.import_meta_graph(str(DATA / "dropout_training.meta"))
+    recorded = dict(np.load(DATA / "dropout_training.npz"))
+    losses = recorded.pop("losses")
+    step = fn.bind([], ["loss:0", "train"])
+    train = jax.jit(lambda state: jax.lax.scan(step, state, None, length=500))
+    state, (first, _) = train(fn.init())
+    state, (second, _) = train(state)
+    assert_allclose(np.concatenate([first, second]), losses, rtol=ROUNDING, atol=0)
+    assert set(recorded) == set(state)
+    for name, value in recorded.items():
+        assert_allclose(state[name], value, rtol=0, atol=ROUNDING * np.abs(value).max(), err_msg=name)
