@@ -9,8 +9,9 @@ from numpy.testing import assert_allclose
 import mgjax
 
 DATA = Path(__file__).parent / "data"
-#: Rounding: the recorded losses are met within 3e-7 of their value, the variables within 3e-7 of their largest.
-ROUNDING = 1e-6
+#: Rounding. The recorded losses are met within 3e-7 of their value, a variable's elements within 4e-7 of its largest, and
+#: Adam's averages, of gradients that nearly cancel over the batch, within 3e-6 of the largest.
+ROUNDING, OF_AVERAGES = 1e-6, 1e-5
 
 
 def test_a_thousand_steps_with_dropout():
@@ -24,4 +25,5 @@ def test_a_thousand_steps_with_dropout():
     assert_allclose(np.concatenate([first, second]), losses, rtol=ROUNDING, atol=0)
     assert set(recorded) == set(state)
     for name, value in recorded.items():
-        assert_allclose(state[name], value, rtol=0, atol=ROUNDING * np.abs(value).max(), err_msg=name)
+        bound = (OF_AVERAGES if "/Adam" in name else ROUNDING) * np.abs(value).max()
+        assert_allclose(state[name], value, rtol=0, atol=bound, err_msg=name)

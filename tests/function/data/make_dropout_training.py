@@ -23,7 +23,6 @@ saver = tf.train.Saver()
 with tf.Session(config=tf.ConfigProto(intra_op_parallelism_threads=1, inter_op_parallelism_threads=1)) as session:
     session.run(tf.global_variables_initializer())
     losses = [session.run(["loss:0", "train"])[0] for _ in range(STEPS)]
-    names = [v.op.name for v in tf.global_variables()]
-    values = dict(zip(names, session.run(tf.global_variables())))
+    values = session.run({v.op.name: v for v in tf.global_variables()})
 tf.train.export_meta_graph("dropout_training.meta", saver_def=saver.saver_def, clear_devices=True)
 np.savez_compressed("dropout_training.npz", losses=np.array(losses), **values)
