@@ -1,4 +1,4 @@
-"""`import mgjax` needs the core dependencies alone, and is quick."""
+"""`import mgjax` needs the core dependencies alone."""
 
 from __future__ import annotations
 
@@ -12,9 +12,6 @@ from pathlib import Path
 import pytest
 
 PYPROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
-
-#: Seconds that the package may add to JAX's own import, with room for a machine that is busy with other tests.
-SECONDS_BEYOND_JAX, ROOM = 0.2, 2.0
 
 
 def run(code: str) -> str:
@@ -37,8 +34,3 @@ def test_import_loads_nothing_beyond_what_the_core_dependencies_load():
 @pytest.mark.parametrize("first, second", [("mgjax", "tensorflow"), ("tensorflow", "mgjax")])
 def test_import_beside_tensorflow_in_either_order(first, second):
     assert run(f"import {first}, {second}; print('both')") == "both\n"
-
-
-def test_import_takes_little_beyond_jax():
-    code = "import jax, time; start = time.process_time(); import mgjax; print(time.process_time() - start)"
-    assert min(float(run(code)) for _ in range(3)) < SECONDS_BEYOND_JAX * ROOM
