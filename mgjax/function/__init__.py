@@ -4,8 +4,10 @@ from mgjax.function.elements import GraphOperation, Signature, SparseTensor, Ten
 from mgjax.function.graph_function import GraphFunction
 from mgjax.function.state import State, as_state
 from mgjax.function.structures import flatten, map_leaves, rebuild
+from mgjax.lowering import Failure
 
 __all__ = [
+    "Failure",
     "GraphFunction",
     "GraphOperation",
     "Signature",

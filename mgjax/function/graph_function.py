@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mgjax.dtypes import DType
-from mgjax.errors import FailedPreconditionError, FeedError, UnknownNameError
+from mgjax.errors import FailedPreconditionError, FeedError, UnknownNameError, UnsupportedError
 from mgjax.function.contents import collection_values, signature_of
 from mgjax.function.elements import GraphOperation, Signature, Tensor, Variable, element_name
 from mgjax.function.feeding import convert_feed, convert_held
@@ -23,8 +23,10 @@ from mgjax.function.state import State, as_state, join_words, split_words
 from mgjax.function.structures import flatten, rebuild
 from mgjax.ir import Module, TensorType, print_function
 from mgjax.lowering import (
+    NOTHING,
     STRUCTURED_KINDS,
     VARIABLE_KINDS,
+    Failure,
     Program,
     RegisteredTraits,
     compile_program,
@@ -75,7 +77,12 @@ class GraphFunction:
     # ---- running
 
     def __call__(
-        self, variables: Mapping[str, Any], feeds: Mapping[Any, Any] | None = None, fetches: Any = ()
+        self,
+        variables: Mapping[str, Any],
+        feeds: Mapping[Any, Any] | None = None,
+        fetches: Any = (),
+        *,
+        errors: str = "ignore",
     ) -> tuple[State, Any]:
         """Runs the part of the graph that the fetches need.
 
@@ -84,6 +91,11 @@ class GraphFunction:
             feeds: from tensor (`"x:0"`, `"x"`, or an object with such a `name`) to value. Any tensor may be fed.
             fetches: a tensor, an operation or a variable, by name or object, or a structure of lists, tuples, named
                 tuples and mappings of such. An operation's result is None.
+            errors: what becomes of an operation that fails as only the values tell: an index out of range, an integer
+                division by zero, an `Assert` that does not hold. "ignore": compiled code lets it pass, at no cost. "raise": an
+                `OpError` with the node's name. "return": the results are a pair (results, `Failure`), for use
+                inside of `jit`, `vmap` and `scan`, where nothing can be raised; outside of them it is raised even so. After a
+                failure the state before the run is the one to keep.
 
         Returns:
             The state after the run, and the results in the structure of `fetches`: arrays of TensorFlow's dtypes; NumPy
@@ -98,10 +110,15 @@ class GraphFunction:
         feeds = {} if feeds is None else feeds
         names = tuple(self.tensor_name(feed) for feed in feeds)
         leaves = tuple(self._fetch(leaf) for leaf in flatten(fetches))
-        return self._run(names, leaves, fetches, {}, variables, tuple(feeds.values()))
+        return self._run(names, leaves, fetches, {}, variables, tuple(feeds.values()), errors)
 
     def bind(
-        self, feeds: Sequence[Any] = (), fetches: Any = (), *, constants: Mapping[Any, Any] | None = None
+        self,
+        feeds: Sequence[Any] = (),
+        fetches: Any = (),
+        *,
+        constants: Mapping[Any, Any] | None = None,
+        errors: str = "ignore",
     ) -> Callable[..., tuple[State, Any]]:
         """The function `step(variables, *values) -> (variables, results)` for fixed feeds and fetches.
 
@@ -110,6 +127,7 @@ class GraphFunction:
             fetches: as in a call.
             constants: from tensor to a value fixed for good, known while tracing: a batch size that shapes depend on, or
                 an `is_training` flag whose untaken branch is then pruned.
+            errors: as in a call: "ignore", "raise" or "return".
         """
         fixed = {self.tensor_name(feed): np.asarray(value) for feed, value in (constants or {}).items()}
         names = tuple(self.tensor_name(feed) for feed in feeds)
@@ -123,7 +141,7 @@ class GraphFunction:
                 values = ()  # a scan over nothing
             if len(values) != len(names):
                 raise FeedError(f"{len(names)} values are wanted, for {', '.join(names)}; {len(values)} are given")
-            return self._run(names, leaves, fetches, fixed, variables, values)
+            return self._run(names, leaves, fetches, fixed, variables, values, errors)
 
         return step
 
@@ -146,11 +164,14 @@ class GraphFunction:
         constants: Mapping[str, np.ndarray],
         variables: Mapping[str, Any],
         values: Sequence[Any],
+        errors: str = "ignore",
     ) -> tuple[State, Any]:
+        if errors not in ("ignore", "raise", "return"):
+            raise ValueError(f"errors is 'ignore', 'raise' or 'return', not {errors!r}")
         state = as_state(variables)
         given = {name: self._convert(name, value) for name, value in zip(feeds, values, strict=True)}
         given.update(constants)
-        program = self._program(feeds, fetches, constants)
+        program = self._program(feeds, fetches, constants, errors != "ignore")
         generators = self._generators_for(state, program)
         arrays = []
         for (role, name), parameter in zip(program.inputs, program.function.body.parameters, strict=True):
@@ -162,7 +183,12 @@ class GraphFunction:
             else:
                 arrays.append(generators.row(name))
         is_traced = any(isinstance(array, jax.core.Tracer) for array in arrays)
-        outputs = program.trace(arrays) if is_traced else program.run(arrays)
+        if is_traced and errors == "raise":
+            raise UnsupportedError(
+                "errors='raise': nothing can be raised inside of jit, grad, vmap or scan; give errors='return' there, and call "
+                "throw() of the Failure that comes out with the results"
+            )
+        outputs, failed = program.trace(arrays) if is_traced else (program.run(arrays), NOTHING)
         changed: dict[str, Any] = {}
         results: list[Any] = []
         for (role, name), array in zip(program.outputs, outputs, strict=True):
@@ -173,7 +199,10 @@ class GraphFunction:
             else:
                 generators.advance(name, array)
         after = State({**state.arrays, **changed} if changed else state.arrays, *generators.after())
-        return after, rebuild(structure, self._fetched(fetches, results))
+        rebuilt = rebuild(structure, self._fetched(fetches, results))
+        if errors == "return" and program.sites is not None:
+            rebuilt = rebuilt, Failure(failed, program.sites)
+        return after, rebuilt
 
     def _fetched(self, fetches: tuple[tuple[str, str], ...], results: list[Any]) -> list[Any]:
         following = iter(results)
@@ -198,10 +227,14 @@ class GraphFunction:
         return name
 
     def _program(
-        self, feeds: tuple[str, ...], fetches: tuple[tuple[str, str], ...], constants: Mapping[str, np.ndarray]
+        self,
+        feeds: tuple[str, ...],
+        fetches: tuple[tuple[str, str], ...],
+        constants: Mapping[str, np.ndarray],
+        checked: bool,
     ) -> Program:
         fixed = tuple((name, value.dtype.str, value.shape, value.tobytes()) for name, value in constants.items())
-        key = (feeds, fetches, fixed)
+        key = (feeds, fetches, fixed, checked)
         program = self._programs.get(key)
         if program is None:
             program = self._programs[key] = compile_program(
@@ -211,6 +244,7 @@ class GraphFunction:
                 [name for role, name in fetches if role == "operation"],
                 self.lowerings,
                 tuple(constants),
+                checked,
             )
         return program
 

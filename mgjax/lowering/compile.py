@@ -34,6 +34,7 @@ def compile_program(
     targets: Sequence[str],
     lowerings: Mapping[str, Lowering],
     constants: Sequence[str] = (),
+    checked: bool = False,
 ) -> Program:
     """The program that computes `fetches` and runs `targets` from `feeds`.
 
@@ -41,6 +42,7 @@ def compile_program(
         feeds, fetches: tensors, `name:index`.
         targets: nodes.
         constants: those of the feeds whose values are fixed for the program's life.
+        checked: whether the program tells which operation fails.
 
     Raises:
         UnsupportedError: lists all operations that the fetches need and that cannot be run.
@@ -51,7 +53,7 @@ def compile_program(
     structure_control_flow(function, traits, graph)
     check_supported(function, lowerings)
     make_pure(function, traits)
-    return Program(function, Evaluator(lowerings, graph.op_def, CONTROL), constants)
+    return Program(function, Evaluator(lowerings, graph.op_def, CONTROL), constants, checked)
 
 
 def structure_control_flow(function: Function, traits: RegisteredTraits, graph: Graph) -> None:

@@ -30,31 +30,68 @@ def evaluate_if(evaluator: Evaluator, operation: Operation, environment: Environ
 
     wanted = [i for i, value in enumerate(operation.results) if value.uses or _is_result(value, operation.block)]
 
+    failed: dict[Block, OpError] = {}
+
     def branch(block: Block) -> Callable[[], list[Any]]:
         def compute() -> list[Any]:
-            arrays = evaluator.block(block, (), environment)
-            return [_as_jax(arrays[i]) for i in wanted]
+            with environment.region() as flags:
+                try:
+                    arrays = evaluator.block(block, (), environment)
+                except NotComputedError:
+                    raise
+                except OpError as error:
+                    failed[block] = error
+                    raise
+                return [*(_as_jax(arrays[i]) for i in wanted), *([] if flags is None else [jnp.asarray(flags.first())])]
 
         return compute
 
     branches = [branch(then), branch(otherwise)]
-    for side, other in ((0, otherwise), (1, then)):
-        if _needs_what_is_missing(operation.regions[side], environment) and not _is_possible(branches[side]):
-            # It takes what an earlier branch on the same predicate, which was known then, did not compute.
-            return evaluator.block(other, (), environment)
     try:
+        for side, other in ((0, otherwise), (1, then)):
+            if _needs_what_is_missing(operation.regions[side], environment) and not _is_possible(branches[side]):
+                # It takes what an earlier branch on the same predicate, which was known then, did not compute.
+                return evaluator.block(other, (), environment)
         if any(_may_be_undefined(value) for region in operation.regions for value in region.results):
             branches = _filled(branches)
-        arrays = dict(zip(wanted, jax.lax.cond(predicate, *branches), strict=True))
+        outputs = jax.lax.cond(predicate, *branches)
     except TypeError as error:
         if "equal output types" not in str(error):
             raise
         # The sides differ in shape: which one runs must be known to go on.
         raise NeedsValue(operation, operation.operands[0]) from error
     except OpError as error:
-        # One side fails whenever it runs, which is no error as long as the other one does.
-        raise NeedsValue(operation, operation.operands[0]) from error
+        if len(failed) != 1 or error is not failed.get(then, failed.get(otherwise)):
+            raise
+        return _other_side(evaluator, operation, environment, *failed.items())
+    if environment.flags is not None:
+        environment.flags.add(outputs.pop())
+    arrays = dict(zip(wanted, outputs, strict=True))
     return [arrays.get(i) for i in range(len(operation.results))]
+
+
+def _other_side(
+    evaluator: Evaluator, operation: Operation, environment: Environment, failed: tuple[Block, OpError]
+) -> Sequence[Any]:
+    """The results of the side that can be computed, where tracing finds that the other one always fails.
+
+    Where nobody asks for errors, which side runs must be known to go on.
+    """
+    block, error = failed
+    flags = environment.flags
+    if flags is None:
+        raise NeedsValue(operation, operation.operands[0]) from error
+    then, otherwise = operation.regions
+    with environment.region() as other_flags:
+        assert other_flags is not None
+        try:
+            results = evaluator.block(otherwise if block is then else then, (), environment)
+        except OpError as other_error:
+            raise NeedsValue(operation, operation.operands[0]) from other_error
+        number = flags.failed(error, operation, operation.regions.index(block))
+        numbers = (number, other_flags.first()) if block is then else (other_flags.first(), number)
+    flags.add(jnp.where(environment[operation.operands[0]], *numbers))
+    return results
 
 
 def _needs_what_is_missing(region: Block, environment: Environment) -> bool:

@@ -7,7 +7,9 @@ depends on anything else, `NeedsValue` says which operation needs which value, a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import contextlib
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,9 +20,44 @@ import numpy as np
 from mgjax import opdefs
 from mgjax.errors import FailedPreconditionError, InvalidArgumentError, OpError, UnsupportedError
 from mgjax.ir import Block, Operation, Value
-from mgjax.ops import ElementList, Lowering, NeedsKnown, is_known
+from mgjax.lowering.flags import Flags, describe
+from mgjax.ops import Claim, ElementList, Lowering, NeedsKnown, is_known
 
-Environment = dict[Value, Any]
+
+class Environment(dict[Value, Any]):
+    """What values hold while operations are evaluated.
+
+    Attributes:
+        flags: takes what must hold and only the running program can tell; None where nobody asks for errors.
+        raises: whether, without flags, a check of known values raises: whoever evaluates a branch can then ask whether it runs.
+        is_inside_jit: whether nobody can be asked, so that without flags checks in a branch or loop let everything pass.
+    """
+
+    __slots__ = ("flags", "is_inside_jit", "raises")
+
+    def __init__(
+        self,
+        values: Mapping[Value, Any] | Iterable[tuple[Value, Any]] = (),
+        flags: Flags | None = None,
+        *,
+        raises: bool = True,
+        is_inside_jit: bool = False,
+    ):
+        super().__init__(values)
+        self.flags = flags
+        self.raises = raises
+        self.is_inside_jit = is_inside_jit
+
+    @contextlib.contextmanager
+    def region(self) -> Iterator[Flags | None]:
+        """A scope for what may not run, with flags of its own, which whoever evaluates the region adds to those around it."""
+        before = self.flags, self.raises
+        self.flags = None if self.flags is None else Flags(self.flags.sites)
+        self.raises = self.raises and not self.is_inside_jit
+        try:
+            yield self.flags
+        finally:
+            self.flags, self.raises = before
 
 
 class NeedsValue(Exception):
@@ -47,6 +84,16 @@ class Argument:
     is_static: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A check of a lowering: the places of the arguments that it takes, and the attrs."""
+
+    function: Callable[..., Iterable[Claim]]
+    arguments: dict[str, int]
+    keywords: dict[str, Any]
+    takes_outputs: bool
+
+
 @dataclass(slots=True)
 class Step:
     """An operation prepared for evaluation, so that nothing is looked up twice."""
@@ -56,6 +103,7 @@ class Step:
     arguments: tuple[Argument, ...]
     keywords: dict[str, Any]
     optional: frozenset[str]
+    checks: tuple[Check, ...]
 
 
 class Evaluator:
@@ -117,7 +165,10 @@ class Evaluator:
         else:
             keywords = {name: attributes[name] for name in lowering.keywords if name in attributes}
         arguments = tuple(self._arguments(operation, lowering))
-        return Step(operation, lowering, arguments, keywords, frozenset(lowering.overwrites + lowering.optional))
+        checks = tuple(_prepare_check(check, lowering, operation) for check in lowering.checks)
+        return Step(
+            operation, lowering, arguments, keywords, frozenset(lowering.overwrites + lowering.optional), checks
+        )
 
     def _arguments(self, operation: Operation, lowering: Lowering) -> Iterable[Argument]:
         op_def = self.op_def(operation.kind)
@@ -144,7 +195,11 @@ class Evaluator:
         if lowering.numpy is not None and is_known(arguments):
             function = lowering.numpy
         try:
+            if step.checks:
+                self._check(step, arguments, None, environment)
             outputs = function(*arguments, **keywords)
+            if step.checks:
+                self._check(step, arguments, flatten(outputs), environment)
         except NeedsValue:
             raise
         except NeedsKnown as need:
@@ -163,6 +218,26 @@ class Evaluator:
                 describe(operation, f"its lowering gave {len(results)} results, not {len(operation.results)}")
             )
         return results
+
+    def _check(self, step: Step, arguments: Sequence[Any], outputs: list[Any] | None, environment: Environment) -> None:
+        """Asks the checks of the operands, or those of the outputs: raises what is known, flags what is not."""
+        flags = environment.flags
+        for number, check in enumerate(step.checks):
+            if check.takes_outputs is (outputs is None):
+                continue
+            given = {name: arguments[place] for name, place in check.arguments.items()}
+            if flags is None and not (
+                environment.raises and is_known(list(given.values())) and is_known(outputs or ())
+            ):
+                continue
+            if check.takes_outputs:
+                given["outputs"] = outputs
+            for place, claim in enumerate(check.function(**given, **check.keywords)):
+                if isinstance(claim.holds, jax.core.Tracer):
+                    assert flags is not None
+                    flags.require(claim, step.operation, (number, place))
+                elif not np.all(claim.holds):
+                    raise claim.error(claim.text())
 
     def _argument(self, step: Step, argument: Argument, environment: Environment, also_known: frozenset[str]) -> Any:
         values = step.operation.operands[argument.start : argument.stop]
@@ -209,12 +284,15 @@ class Evaluator:
             if producer not in needed:
                 needed[producer] = None
                 stack.extend(producer.operands)
-        inner: Environment = {
-            operand: environment[operand]
-            for producer in needed
-            for operand in producer.operands
-            if operand in environment and is_known(environment[operand])
-        }
+        inner = Environment(
+            {
+                operand: environment[operand]
+                for producer in needed
+                for operand in producer.operands
+                if operand in environment and is_known(environment[operand])
+            },
+            raises=False,
+        )
         with jax.ensure_compile_time_eval():
             for producer in _in_order(needed):
                 inner.update(zip(producer.results, self._evaluate(self._steps[producer], inner), strict=True))
@@ -223,6 +301,20 @@ class Evaluator:
     def _is_pure(self, operation: Operation) -> bool:
         step = self._steps.get(operation)
         return step is not None and not (step.lowering.draws or step.lowering.effect or step.lowering.writes)
+
+
+def _prepare_check(function: Callable[..., Iterable[Claim]], lowering: Lowering, operation: Operation) -> Check:
+    arguments: dict[str, int] = {}
+    keywords: dict[str, Any] = {}
+    takes_outputs = False
+    for name in inspect.signature(function).parameters:
+        if name in lowering.parameters:
+            arguments[name] = lowering.parameters.index(name)
+        elif name == "outputs":
+            takes_outputs = True
+        elif name in operation.attributes:
+            keywords[name] = operation.attributes[name]
+    return Check(function, arguments, keywords, takes_outputs)
 
 
 def _in_order(operations: Mapping[Operation, None]) -> list[Operation]:
@@ -267,12 +359,6 @@ def flatten(outputs: Any) -> list[Any]:
         else:
             flat.append(output)
     return flat
-
-
-def describe(operation: Operation, problem: str) -> str:
-    """`MatMul 'tower/MatMul'(float32[2,3], float32[2,3]): ...`, the form of every error that one operation causes."""
-    types = ", ".join(str(value.type) for value in operation.operands)
-    return f"{operation.kind} '{operation.name}' ({types}): {problem}"
 
 
 def uninitialized(operation: Operation, value: Value) -> FailedPreconditionError:

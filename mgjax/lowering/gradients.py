@@ -6,7 +6,7 @@ number, or on which nothing depends, has zeros for its gradient.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -15,7 +15,8 @@ import numpy as np
 
 from mgjax.errors import UnsupportedError
 from mgjax.ir import Block, Operation
-from mgjax.lowering.evaluate import Environment, Evaluator, describe, uninitialized
+from mgjax.lowering.evaluate import Environment, Evaluator, uninitialized
+from mgjax.lowering.flags import NOTHING, Flags, describe
 from mgjax.lowering.loops import is_plain
 from mgjax.passes import free_values
 
@@ -31,18 +32,19 @@ def evaluate_gradient(evaluator: Evaluator, operation: Operation, environment: E
     if not all(map(is_plain, arrays)):
         raise UnsupportedError(describe(operation, "it differentiates a function of something else than arrays"))
     arguments, dys = arrays[:count], arrays[count:]
-    compute = _function(evaluator, region, environment)
     varied = [i for i, array in enumerate(arguments) if _is_inexact(array)]
 
-    def outputs(*values: Any) -> tuple[list[Any], list[Any]]:
+    def outputs(*values: Any) -> tuple[list[Any], tuple[list[Any], Any]]:
         merged = list(arguments)
         for i, value in zip(varied, values, strict=True):
             merged[i] = value
-        found = compute(merged)
+        found, failed = _evaluated(evaluator, region, merged, environment)
         # After the function's own results stand the generators that it drew from.
-        return [jnp.asarray(array) for array in found[: len(dys)] if _is_inexact(array)], found[len(dys) :]
+        return [jnp.asarray(array) for array in found[: len(dys)] if _is_inexact(array)], (found[len(dys) :], failed)
 
-    made, pullback, drawn = jax.vjp(outputs, *[jnp.asarray(arguments[i]) for i in varied], has_aux=True)
+    made, pullback, (drawn, failed) = jax.vjp(outputs, *[jnp.asarray(arguments[i]) for i in varied], has_aux=True)
+    if environment.flags is not None:
+        environment.flags.add(failed)
     given = iter(dy for dy in dys if _is_inexact(dy))
     cotangents = [jnp.conj(jnp.broadcast_to(next(given), y.shape)).astype(y.dtype) for y in made]
     found = dict(zip(varied, pullback(cotangents), strict=True))
@@ -56,7 +58,6 @@ def evaluate_custom_gradient(evaluator: Evaluator, operation: Operation, environ
     """The function's results; whoever differentiates them gets what the second region computes."""
     function, gradient = operation.regions
     arguments = [environment[value] for value in operation.operands]
-    compute, differentiate = (_function(evaluator, region, environment) for region in (function, gradient))
     varied = [i for i, array in enumerate(arguments) if is_plain(array) and _is_inexact(array)]
 
     def merged(values: Sequence[Any]) -> list[Any]:
@@ -67,7 +68,8 @@ def evaluate_custom_gradient(evaluator: Evaluator, operation: Operation, environ
 
     @jax.custom_vjp
     def call(*values: Any) -> list[Any]:
-        return [jnp.asarray(array) for array in compute(merged(values))]
+        arrays, failed = _evaluated(evaluator, function, merged(values), environment)
+        return [jnp.asarray(array) for array in [*arrays, failed]]
 
     def forward(*values: Any) -> tuple[list[Any], tuple[Any, ...]]:
         return call(*values), values
@@ -76,18 +78,30 @@ def evaluate_custom_gradient(evaluator: Evaluator, operation: Operation, environ
         types = [parameter.type.dtype for parameter in gradient.parameters[len(arguments) :]]
         given = [
             np.zeros(dy.shape, type.numpy) if type is not None and dy.dtype == jax.dtypes.float0 else jnp.conj(dy)
-            for dy, type in zip(dys, types, strict=True)
+            for dy, type in zip(dys[:-1], types, strict=True)
         ]
-        dxs = differentiate([*merged(values), *given])
+        dxs, _ = _evaluated(evaluator, gradient, [*merged(values), *given], environment)
         return tuple(jnp.conj(dxs[i]) for i in varied)
 
     call.defvjp(forward, backward)
-    return call(*[jnp.asarray(arguments[i]) for i in varied])
+    *results, failed = call(*[jnp.asarray(arguments[i]) for i in varied])
+    if environment.flags is not None:
+        environment.flags.add(failed)
+    return results
 
 
-def _function(evaluator: Evaluator, region: Block, environment: Environment) -> Callable[[Sequence[Any]], list[Any]]:
+def _evaluated(
+    evaluator: Evaluator, region: Block, arguments: Sequence[Any], environment: Environment
+) -> tuple[list[Any], Any]:
+    """The region's results, and the number of what failed in it."""
     captured = {value: environment[value] for value in free_values(region)}
-    return lambda arguments: evaluator.block(region, arguments, dict(captured))
+    flags = None if environment.flags is None else Flags(environment.flags.sites)
+    results = evaluator.block(
+        region,
+        arguments,
+        Environment(captured, flags, raises=environment.raises, is_inside_jit=environment.is_inside_jit),
+    )
+    return results, NOTHING if flags is None else flags.first()
 
 
 def _is_inexact(array: Any) -> bool:

@@ -20,8 +20,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from mgjax.errors import OpError
-from mgjax.ir import Block, Operation, Value
-from mgjax.lowering.evaluate import Environment, Evaluator, NeedsValue
+from mgjax.ir import Block, Operation, Value, walk
+from mgjax.lowering.evaluate import Environment, Evaluator, NeedsValue, NotComputedError
+from mgjax.lowering.flags import NOTHING, Flags, Sites
 from mgjax.ops import ANY, ElementList, is_known
 from mgjax.passes import free_values
 
@@ -64,28 +65,55 @@ def evaluate_while(evaluator: Evaluator, operation: Operation, environment: Envi
     if rounds.is_exact and rounds.most == 0:
         return initial
     condition, body = operation.regions
+    flags = environment.flags
 
     def step(carried: Sequence[Any]) -> list[Any]:
-        arrays = evaluator.block(body, carried, environment)
+        with environment.region() as flags:
+            arrays = evaluator.block(body, carried[: len(body.parameters)], environment)
+            if flags is not None:
+                if not rounds.is_exact and _may_fail(evaluator, condition):
+                    evaluator.block(condition, arrays, environment)
+                arrays = [*arrays, jnp.where(carried[-1] == NOTHING, flags.first(), carried[-1])]
         return [_like(_as_carried(array), before) for array, before in zip(arrays, carried, strict=True)]
 
     def goes_on(carried: Sequence[Any]) -> Any:
-        return jnp.reshape(evaluator.block(condition, carried, environment)[0], ())
+        with environment.region():
+            go = jnp.reshape(evaluator.block(condition, carried[: len(body.parameters)], environment)[0], ())
+        return go if flags is None else go & (carried[-1] == NOTHING)
 
+    if flags is not None:
+        if not rounds.is_exact and _may_fail(evaluator, condition):
+            evaluator.block(condition, initial, environment)
+        initial = [*initial, NOTHING]
     carried = [_as_carried(array) for array in initial]
     try:
         carried, added = _settle(step, carried, rounds)
     except _ShapeChange as change:
         raise NeedsHost(operation, str(change)) from change
+    except NotComputedError:
+        raise
     except OpError as error:
         # A round fails whenever it runs, which is no error as long as there is none.
-        raise NeedsHost(operation, f"a round fails, {error}") from error
+        if flags is None:
+            raise NeedsHost(operation, f"a round fails, {error}") from error
+        if rounds.is_exact:
+            raise
+        flags.add(jnp.where(goes_on(carried), flags.failed(error, operation, "round"), NOTHING))
+        return initial[:-1]
     if rounds.is_exact:
         assert rounds.most is not None
         final, _ = jax.lax.scan(lambda carry, _: (step(carry), None), carried, None, length=rounds.most)
     else:
         final = jax.lax.while_loop(goes_on, step, carried)
-    return [_released(*known, rounds) for known in zip(final, initial, added, strict=True)]
+    if flags is not None:
+        flags.add(final[-1])
+    released = [_released(*known, rounds) for known in zip(final, initial, added, strict=True)]
+    return released[: len(operation.results)]
+
+
+def _may_fail(evaluator: Evaluator, block: Block) -> bool:
+    lowerings = (evaluator.lowerings.get(operation.kind) for operation in walk(block))
+    return any(lowering is not None and lowering.checks for lowering in lowerings)
 
 
 def _as_carried(array: Any) -> Any:
@@ -266,17 +294,23 @@ def _seen_through(value: Value) -> Value:
 
 def _known_values(evaluator: Evaluator, block: Block, environment: Environment) -> dict[Value, Any]:
     """The values of the block, and those that it captures, that are known while tracing and the same in every round."""
-    known: Environment = {
-        value: environment[value]
-        for value in free_values(block)
-        if value in environment and is_plain(environment[value]) and is_known(environment[value])
-    }
+    known = Environment(
+        {
+            value: environment[value]
+            for value in free_values(block)
+            if value in environment and is_plain(environment[value]) and is_known(environment[value])
+        },
+        raises=False,
+    )
     for operation in block.operations:
         lowering = evaluator.lowerings.get(operation.kind)
         if lowering is None or lowering.draws or lowering.writes or lowering.effect or lowering.host:
             continue
         if all(value in known for value in operation.operands):
-            results = evaluator.results(operation, known)
+            try:
+                results = evaluator.results(operation, known)
+            except OpError:
+                continue  # it fails if it runs
             known.update((v, x) for v, x in zip(operation.results, results, strict=True) if is_plain(x) and is_known(x))
     return known
 
@@ -294,8 +328,9 @@ def _run_on_host(
         raise NeedsHost(operation, "it is part of what is compiled")
     before = list(carried)
     carried = [_with_room(_entered(array)) for array in carried]
-    while bool(np.asarray(_round(evaluator, operation, condition, carried, captured)[0]).reshape(())):
-        carried = _round(evaluator, operation, body, [_with_room(array) for array in carried], captured)
+    sites = None if environment.flags is None else environment.flags.sites
+    while bool(np.asarray(_round(evaluator, condition, carried, captured, sites)[0]).reshape(())):
+        carried = _round(evaluator, body, [_with_room(array) for array in carried], captured, sites)
     return [_left(array, old) for array, old in zip(carried, before, strict=True)]
 
 
@@ -319,25 +354,35 @@ def _with_room(array: Any) -> Any:
 
 
 def _round(
-    evaluator: Evaluator, operation: Operation, block: Block, carried: Sequence[Any], captured: dict[Value, Any]
+    evaluator: Evaluator, block: Block, carried: Sequence[Any], captured: dict[Value, Any], sites: Sites | None
 ) -> list[Any]:
     compiled = evaluator.compiled_rounds
     static = {v: x for v, x in captured.items() if isinstance(x, np.ndarray) and x.size <= _STATIC_SIZE}
     key = (block, tuple((x.dtype.str, x.shape, x.tobytes()) for x in static.values() if x.dtype.kind != "O"))
     if key not in compiled and not any(_is_opaque(array) for array in [*carried, *captured.values()]):
 
-        def step(carried: Sequence[Any], given: dict[int, Any], names: tuple[Value, ...]) -> list[Any]:
-            inner = {**static, **{names[i]: array for i, array in given.items()}}
-            return [_as_carried(array) for array in evaluator.block(block, carried, inner)]
+        def step(carried: Sequence[Any], given: dict[int, Any], names: tuple[Value, ...]) -> tuple[list[Any], Any]:
+            flags = None if sites is None else Flags(sites)
+            inner = Environment({**static, **{names[i]: array for i, array in given.items()}}, flags)
+            arrays = [_as_carried(array) for array in evaluator.block(block, carried, inner)]
+            return arrays, None if flags is None else flags.first()
 
         compiled[key] = jax.jit(step, static_argnums=2)
+    failed: Any = NOTHING
     if compiled.get(key) is not None:
         names = tuple(value for value in captured if value not in static)
         try:
-            return list(compiled[key](list(carried), {i: captured[v] for i, v in enumerate(names)}, names))
+            arrays, failed = compiled[key](list(carried), {i: captured[v] for i, v in enumerate(names)}, names)
+            if sites is None or failed == NOTHING:
+                return list(arrays)
         except (NeedsValue, NeedsHost):
             compiled[key] = None
-    return [np.asarray(x) if is_plain(x) else x for x in evaluator.block(block, carried, dict(captured))]
+    # One by one, where errors are raised with all that they tell.
+    flags = None if sites is None else Flags(sites)
+    arrays = evaluator.block(block, carried, Environment(captured, flags))
+    if flags is not None:
+        flags.raise_first(failed)
+    return [np.asarray(x) if is_plain(x) else x for x in arrays]
 
 
 def _is_opaque(array: Any) -> bool:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +21,7 @@ from mgjax import dtypes
 from mgjax.errors import FeedError, OpError, UnsupportedError
 from mgjax.ir import Function, Operation, Value
 from mgjax.lowering.evaluate import Environment, Evaluator, NeedsValue
+from mgjax.lowering.flags import NOTHING, Flags, Site, Sites
 from mgjax.lowering.loops import NeedsHost
 from mgjax.ops import ElementList, Optional, is_known
 from mgjax.passes import free_values
@@ -73,9 +74,10 @@ class Program:
         function: its attributes `inputs` and `outputs` say what its parameters and results are.
         evaluator: evaluates its operations.
         constants: names of feeds whose values are known while tracing.
+        checked: whether the program tells what fails (see `mgjax.lowering.flags`).
     """
 
-    def __init__(self, function: Function, evaluator: Evaluator, constants: Sequence[str] = ()):
+    def __init__(self, function: Function, evaluator: Evaluator, constants: Sequence[str] = (), checked: bool = False):
         self.function = function
         self.inputs: tuple[tuple[str, str], ...] = function.attributes["inputs"]
         self.outputs: tuple[tuple[str, str], ...] = function.attributes["outputs"]
@@ -86,15 +88,16 @@ class Program:
             if role == "feed" and name in constants
         }
         self._after: dict[Operation, dict[Value, None]] = {}
-        self._constants = {op: op.attributes["value"] for op in function.body.operations if _is_large_constant(op)}
+        self.sites = Sites() if checked else None
+        self._constants = {op: op.attributes["value"] for op in function.body.operations if _is_held(op)}
         self._on_device: dict[Value, Any] = {}
         self._lock = threading.RLock()
         self._stages: list[Stage] | None = None
         self._compiled_before: dict[Any, dict[Any, Compiled]] = {}
         self._host: dict[Operation, bool] = {}
 
-    def trace(self, arrays: Sequence[Any]) -> list[Any]:
-        """The results, computed inside whatever JAX transformation is active.
+    def trace(self, arrays: Sequence[Any]) -> tuple[list[Any], Any]:
+        """The results, computed inside whatever JAX transformation is active, and the number of the site that failed first.
 
         Args:
             arrays: one for each parameter; None for a variable without a value.
@@ -103,7 +106,8 @@ class Program:
             FeedError: an operation needs to know a feed that is a tracer.
             UnsupportedError: the fetches need a host step, which no transformation can hold.
         """
-        environment = dict(zip(self.function.body.parameters, arrays, strict=True))
+        values = zip(self.function.body.parameters, arrays, strict=True)
+        environment = Environment(values, self._flags(), is_inside_jit=True)
         with jax.enable_x64(True), jax.default_matmul_precision("highest"):
             try:
                 self._evaluator.run(self.function.body.operations, environment)
@@ -117,10 +121,14 @@ class Program:
                 raise UnsupportedError(
                     f"{need}; it runs on the host only, so call fn outside of jit, grad and the like"
                 ) from need
-            return [_as_array(environment[value]) for value in self.function.body.results]
+            failed = NOTHING if environment.flags is None else environment.flags.first()
+            return [_as_array(environment[value]) for value in self.function.body.results], failed
+
+    def _flags(self) -> Flags | None:
+        return None if self.sites is None else Flags(self.sites)
 
     def run(self, arrays: Sequence[Any]) -> list[Any]:
-        """The results for concrete values: device programs and host steps in turn."""
+        """The results for concrete values: device programs and host steps in turn. Raises what fails, if it is checked."""
         with jax.enable_x64(True), jax.default_matmul_precision("highest"):
             while True:
                 stages = self._stages or self._plan()
@@ -146,17 +154,19 @@ class Program:
     # ---- running a plan
 
     def _run(self, stages: list[Stage], arrays: Sequence[Any]) -> list[Any]:
-        environment: Environment = dict(zip(self.function.body.parameters, arrays, strict=True))
+        environment = Environment(zip(self.function.body.parameters, arrays, strict=True), self._flags())
         environment.update(self._on_device)
         for value in self._known:
             if value in environment:
                 environment[value] = _as_numpy(environment[value])
         known = dict.fromkeys(self._known)
-        results: Environment = {}
+        results: dict[Value, Any] = {}
         for stage in stages:
             if stage.device:
                 compiled = self._compiled(stage, environment, known, is_last=stage is stages[-1])
-                given = compiled.call([environment[value] for value in compiled.takes])
+                given, failed = compiled.call([environment[value] for value in compiled.takes])
+                if self.sites is not None and failed != NOTHING:
+                    self._raise(self.sites[int(failed)], stage, environment)
                 environment.update(zip(stage.gives, given, strict=True))
                 results.update((value, environment[value]) for value in compiled.constants)
                 environment.update(compiled.constants)
@@ -189,22 +199,45 @@ class Program:
             return compiled
         constants: dict[Value, np.ndarray] = {}
 
-        def device_program(given: Sequence[Any]) -> list[Any]:
-            inner = static | dict(zip(takes, given, strict=True))
+        def device_program(given: Sequence[Any]) -> tuple[list[Any], Any]:
+            inner = Environment({**static, **dict(zip(takes, given, strict=True))}, self._flags())
             self._evaluator.run(stage.device, inner)
             if not is_last:
                 constants.update({value: inner[value] for value in stage.gives if _is_small_constant(inner[value])})
-            return [_as_array(inner[value]) for value in stage.gives]
+            return [_as_array(inner[value]) for value in stage.gives], inner.flags and inner.flags.first()
 
         compiled = stage.compiled[key] = Compiled(jax.jit(device_program), takes, constants)
         return compiled
+
+    def _raise(self, site: Site, stage: Stage, environment: Environment) -> NoReturn:
+        """Raises the error of a site, with all that the values tell: what fails is evaluated again, outside of compiled code."""
+        failing = _outermost(site.operation, self.function)
+        given = {value: environment[value] for value in stage.takes}
+        known = {value: array for value, array in given.items() if _is_opaque(array) or is_known(array)}
+        wanted = {value: None for value in _operands(failing) if value not in known}
+        needed = _needed(stage.device, wanted)
+        traced = {value: array for value, array in given.items() if value not in known}
+
+        def operands(arrays: Sequence[Any]) -> dict[int, Any]:
+            inner = Environment({**known, **dict(zip(traced, arrays, strict=True))}, raises=False)
+            self._evaluator.run(needed, inner)
+            return {i: _as_array(inner[value]) for i, value in enumerate(wanted)}
+
+        flags = Flags(self.sites) if self.sites is not None else None
+        try:
+            found = jax.jit(operands)(list(traced.values()))
+            values = {value: found[i] for i, value in enumerate(wanted)}
+            self._evaluator.results(failing, Environment({**values, **known}, flags))
+        except (NeedsValue, NeedsHost, UnsupportedError):
+            raise site.failure() from None
+        raise site.failure()
 
     # ---- planning
 
     def _plan(self) -> list[Stage]:
         with self._lock:
             if self._stages is None:
-                self._on_device = {op.result: jnp.asarray(array) for op, array in self._constants.items()}
+                self._on_device = {op.result: _on_device(array) for op, array in self._constants.items()}
                 stages = _fill_stages(self.function, self._stage_of(), self._is_host)
                 for stage in stages:
                     # What an earlier plan compiled of the same operations serves this one too.
@@ -226,12 +259,16 @@ class Program:
             inner = [operation_ for region in operation.regions for operation_ in region.operations]
             # All are asked: each inner loop or branch with a host step is one of its own.
             found = operation in self._evaluator.on_host or any([*map(self._is_host, inner)])
+            found = found or any(map(_holds_objects, operation.results))
             if found:
                 self._evaluator.on_host.add(operation)
             return found
         lowering = self._evaluator.lowerings.get(operation.kind)
-        if lowering is None:
+        if lowering is None or _is_text(operation):
             return False
+        if lowering.quotes and not lowering.host:
+            operands = [v for v in operation.operands if v.producer is None or not _is_text(v.producer)]
+            return any(map(_holds_objects, operands))
         return lowering.host or any(map(_holds_objects, (*operation.operands, *operation.results)))
 
     def _stage_of(self) -> dict[Operation, int]:
@@ -354,11 +391,35 @@ def _fill_stages(
     return stages
 
 
-def _is_large_constant(operation: Operation) -> bool:
+def _is_held(operation: Operation) -> bool:
+    """Whether it is a constant that is made once: a large one, or strings."""
     if operation.kind != "Const":
         return False
     array = operation.attributes.get("value")
-    return isinstance(array, np.ndarray) and array.dtype.kind != "O" and array.nbytes > LARGEST_EMBEDDED_CONSTANT
+    return isinstance(array, np.ndarray) and (array.dtype.kind == "O" or array.nbytes > LARGEST_EMBEDDED_CONSTANT)
+
+
+def _is_text(operation: Operation) -> bool:
+    return operation.kind == "Const" and _holds_objects(operation.result)
+
+
+def _operands(operation: Operation) -> list[Value]:
+    return [*operation.operands, *(value for region in operation.regions for value in free_values(region))]
+
+
+def _needed(operations: Iterable[Operation], values: Iterable[Value]) -> list[Operation]:
+    """Those of the operations that the values depend on, in order."""
+    wanted = set(values)
+    needed = []
+    for operation in reversed(list(operations)):
+        if not wanted.isdisjoint(operation.results):
+            needed.append(operation)
+            wanted.update(_operands(operation))
+    return needed[::-1]
+
+
+def _on_device(array: np.ndarray) -> Any:
+    return array if array.dtype.kind == "O" else jnp.asarray(array)
 
 
 def _shape_key(array: Any) -> Any:

@@ -1,47 +1,59 @@
 """Checks of values, and printing.
 
-A check whose operands are known while tracing raises what TensorFlow raises. In compiled code it lets everything pass.
-`Print` passes its input on and prints nothing.
+Without a request for errors, compiled code lets everything pass. `Print` passes its input on and prints nothing.
 """
 
 from __future__ import annotations
 
+import jax
 import numpy as np
 
-from mgjax.errors import InvalidArgumentError
-from mgjax.ops.registry import is_known, lower
+from mgjax.ops.registry import array_module, check, claim, lower
 
 
-@lower("CheckNumerics")
-def check_numerics(tensor, *, message):
-    if is_known(tensor):
-        names = [name for name, test in (("Inf", np.isinf), ("NaN", np.isnan)) if np.any(test(tensor))]
-        if names:
-            raise InvalidArgumentError(f"{message} : Tensor had {' and '.join(names)} values")
+@lower("CheckNumerics", "CheckNumericsV2")
+def check_numerics(tensor):
     return tensor
 
 
-@lower("CheckNumericsV2")
-def check_numerics_v2(tensor, *, message):
-    """`check_numerics` that tells the two infinities apart."""
-    if is_known(tensor):
-        tests = {"-Inf": np.isneginf, "+Inf": np.isposinf, "NaN": np.isnan}
-        names = [name for name, test in tests.items() if np.any(test(tensor))]
-        if names:
-            text = " and ".join(names) if len(names) < 3 else "-Inf, +Inf, and NaN"
-            raise InvalidArgumentError(f"{message} : Tensor had {text} values")
-    return tensor
+@check("CheckNumerics")
+def is_finite(tensor, message):
+    xp = array_module(tensor)
+    is_inf, is_nan = xp.any(xp.isinf(tensor)), xp.any(xp.isnan(tensor))
+    for found, has in (("Inf and NaN", is_inf & is_nan), ("Inf", is_inf), ("NaN", is_nan)):
+        yield claim(xp.logical_not(has), "{text} : Tensor had {found} values", text=message, found=found)
 
 
-@lower("Assert", effect=True)
-def assert_true(condition, data, *, summarize=3):
-    if is_known(condition) and not condition:
-        shown = " ".join(f"[{summary(x, summarize)}]" if is_known(x) else "[...]" for x in data)
-        raise InvalidArgumentError(f"assertion failed: {shown}")
+@check("CheckNumericsV2")
+def is_finite_with_signs(tensor, message):
+    """`is_finite` that tells the two infinities apart."""
+    xp = array_module(tensor)
+    minus, plus, nan = (xp.any(x) for x in (xp.isneginf(tensor), xp.isposinf(tensor), xp.isnan(tensor)))
+    found = {
+        "-Inf, +Inf, and NaN": minus & plus & nan,
+        "-Inf and +Inf": minus & plus,
+        "-Inf and NaN": minus & nan,
+        "+Inf and NaN": plus & nan,
+        "-Inf": minus,
+        "+Inf": plus,
+        "NaN": nan,
+    }
+    for what, has in found.items():
+        yield claim(xp.logical_not(has), "{text} : Tensor had {found} values", text=message, found=what)
+
+
+@lower("Assert", effect=True, quotes=("data",))
+def assert_true(condition, data):
     return ()
 
 
-@lower("Print", effect=True)
+@check("Assert")
+def is_true(condition, data, summarize=3):
+    shown = " ".join("[...]" if isinstance(x, jax.core.Tracer) else f"[{summary(x, summarize)}]" for x in data)
+    yield claim(condition, "assertion failed: {shown}", shown=shown)
+
+
+@lower("Print", effect=True, quotes=("data",))
 def print_data(input, data):
     return input
 

@@ -17,7 +17,7 @@ from jax import lax
 
 from mgjax.errors import InternalError, InvalidArgumentError
 from mgjax.ops.lists import ElementList, add_lists
-from mgjax.ops.registry import array_module, is_known, lower, table
+from mgjax.ops.registry import array_module, check, claim, is_known, lower, table
 from mgjax.shapes import describe
 
 
@@ -320,6 +320,31 @@ binary(
 )
 
 binary({"Atan2": alike("arctan2")}, "y", "x")
+
+
+def _are_divided(x, y):
+    """Whether there are integers to divide at all."""
+    return not is_inexact(y) and x.size > 0 and y.size > 0
+
+
+@check("Div", "RealDiv", "FloorDiv", "Mod", "FloorMod")
+def divisor(x, y):
+    if _are_divided(x, y):
+        yield claim(y != 0, "Integer division by zero")
+
+
+@check("TruncateDiv", "TruncateMod")
+def truncating_divisor(x, y):
+    if _are_divided(x, y):
+        message = "Unexpected error in binary operator (only integer div and mod should have errors)"
+        yield claim(y != 0, message, error=InternalError)
+
+
+@check("Pow")
+def exponent(x, y):
+    if _are_divided(x, y):
+        yield claim(y >= 0, "Integers to negative integer powers are not allowed")
+
 
 table(
     {

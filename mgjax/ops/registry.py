@@ -18,20 +18,32 @@ named in `updates` arrive as the variables' present values, and the lowering ret
 
 **Random numbers.** An op declared with `draws=True` takes the keyword `generator`, a uint32[6] array (key low, key high, then the
 128-bit counter, lowest word first), and returns its outputs followed by the generator after the draw.
+
+**Errors.** What TensorFlow's kernel refuses at run time is said beside the lowering, by a function of those inputs and attrs
+that it needs, under their names, which yields what must hold (see `claim`); `outputs`, if it asks for it, is the list of the
+op's results:
+
+    @check("FloorDiv", "FloorMod")
+    def divisor(y):
+        yield claim(y != 0, "Integer division by zero")
+
+It is asked before the lowering runs, or after it if it takes `outputs`, and only where errors are wanted or all that it takes is
+known while tracing; so it costs nothing in a program that does not ask for errors. It may raise or yield. A lowering itself
+raises what shapes, dtypes and attrs tell.
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mgjax.errors import UnsupportedError
+from mgjax.errors import InvalidArgumentError, OpError, UnsupportedError
 
 if TYPE_CHECKING:
     Static = Any
@@ -57,6 +69,8 @@ class Lowering:
         numpy: a function for operands that are all NumPy, or None where `function` serves for both.
         host: whether it runs in Python between device programs, on NumPy values (strings, dynamic shapes, files).
         effect: whether it acts on the world (prints, writes, asserts), so that it runs once even if nothing uses its results.
+        quotes: the inputs that only messages quote: a constant string there does not make it a host step.
+        checks: what must hold of its operands or results, each as `check` takes it.
     """
 
     op: str
@@ -72,6 +86,8 @@ class Lowering:
     numpy: Callable[..., Any] | None = None
     host: bool = False
     effect: bool = False
+    quotes: tuple[str, ...] = ()
+    checks: tuple[Callable[..., Any], ...] = ()
 
     @property
     def writes(self) -> tuple[str, ...]:
@@ -134,6 +150,62 @@ def table(rows: Mapping[str, Callable | tuple[Callable, Callable | None]], *para
     for op, row in rows.items():
         function, numpy = row if isinstance(row, tuple) else (row, None)
         REGISTRY[op] = Lowering(op, function, parameters, frozenset(), frozenset(), numpy=numpy, **traits)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What must hold when an operation runs; see `claim`."""
+
+    holds: Any
+    message: str
+    value: Any
+    error: type[OpError]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def text(self) -> str:
+        """The message, with the first place where it does not hold; "?" for what only a running program knows."""
+        at, value = "?", "?"
+        if _is_concrete(self.holds):
+            holds = np.asarray(self.holds)
+            place = np.unravel_index(np.argmin(holds), holds.shape)
+            at = ",".join(map(str, place))
+            if _is_concrete(self.value) and self.value is not None:
+                found = np.broadcast_to(np.asarray(self.value), holds.shape)[place]
+                value = str(found)
+        facts = {name: fact if _is_concrete(fact) else "?" for name, fact in self.facts.items()}
+        return self.message.format(**facts, at=at, value=value)
+
+
+def claim(
+    holds: Any, message: str, *, value: Any = None, error: type[OpError] = InvalidArgumentError, **facts: Any
+) -> Claim:
+    """What a check yields: a boolean, or an array of which every element must be true, and what to say if it is not.
+
+    Args:
+        holds: NumPy or JAX booleans.
+        message: a template for `str.format`, of the `facts` and of `at`, the first place where it does not hold ("2,0"), and
+            `value`, the element there.
+        value: an array that broadcasts to the shape of `holds`.
+        error: the class to raise.
+        facts: values for the template.
+    """
+    return Claim(holds, message, value, error, facts)
+
+
+def check(*ops: str) -> Callable[[Callable], Callable]:
+    """Registers the decorated function as a check of each of `ops`, which have a lowering; see this module's docstring."""
+
+    def register(function: Callable) -> Callable:
+        for op in ops:
+            lowering = REGISTRY[op]
+            REGISTRY[op] = replace(lowering, checks=(*lowering.checks, function))
+        return function
+
+    return register
+
+
+def _is_concrete(array: Any) -> bool:
+    return not isinstance(array, jax.core.Tracer)
 
 
 def array_module(*arrays: Any) -> Any:

@@ -17,6 +17,6 @@ def run(
     Strings are object arrays of bytes, quantized types plain integers, both ways: the forms that mgjax uses itself.
     """
     fn, _ = mgjax.import_meta_graph(meta_graph)
-    variables, values = fn(dict(state), dict(feeds), list(fetches))
+    variables, values = fn(dict(state), dict(feeds), list(fetches), errors="raise")
     after = {name: np.asarray(value) for name, value in dict(variables).items()}
     return [None if value is None else np.asarray(value) for value in values], after

@@ -87,7 +87,7 @@ class Session:
         wanted = [leaf.name if isinstance(leaf, Tensor) else function.operations[leaf.name] for leaf in computed]
         try:
             with raised_as_tensorflow_does(self.graph):
-                self.state, values = function(self.state, feeds, wanted)
+                self.state, values = function(self.state, feeds, wanted, errors="raise")
         except FeedError as error:
             raise self._refused_feed(error) from error
         following = iter(values)
