@@ -17,7 +17,7 @@ from mgjax.lowering.evaluate import Environment, Evaluator, NeedsValue, NotCompu
 from mgjax.lowering.gradients import evaluate_custom_gradient, evaluate_gradient
 from mgjax.lowering.hits import evaluate_bounded_hits
 from mgjax.lowering.loops import evaluate_while, is_plain
-from mgjax.ops import ANY, ElementList, Optional, is_known, kind_of
+from mgjax.ops import fitted, is_known
 from mgjax.passes import free_values
 
 
@@ -120,40 +120,9 @@ def _filled(branches: list[Callable[[], list[Any]]]) -> list[Callable[[], list[A
     types = [jax.eval_shape(branch) for branch in branches]
 
     def filled(branch: Callable[[], list[Any]], other: list[Any]) -> Callable[[], list[Any]]:
-        return lambda: [_like(array, type) for array, type in zip(branch(), other, strict=True)]
+        return lambda: [fitted(array, type) for array, type in zip(branch(), other, strict=True)]
 
     return [filled(branches[0], types[1]), filled(branches[1], types[0])]
-
-
-def _like(array: Any, other: Any) -> Any:
-    """One branch's value in the structure that holds the other's too."""
-    if isinstance(array, ElementList) and isinstance(other, ElementList):
-        array = array.with_capacity(other.capacity)
-        if array.buffer is None and other.buffer is not None:
-            array = array.with_buffer(jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), other.buffer))
-        length, known = array.length, array.known
-        if not isinstance(length, int) or length != other.length:
-            length = jnp.asarray(length, np.int32)
-        if known != other.known:
-            known = other.known if known == ANY else known if other.known == ANY else None
-        return array.with_(length=length, known=known, shape=array.shape if array.shape == other.shape else None)
-    if isinstance(array, Optional) and isinstance(other, Optional):
-        found = {kind_of(components): components for components in array.alternatives}
-        for components in other.alternatives:
-            own = found.get(kind_of(components))
-            found[kind_of(components)] = (
-                [_zeros(x) for x in components]
-                if own is None
-                else [_like(x, y) for x, y in zip(own, components, strict=True)]
-            )
-        is_same = array.has_value is other.has_value and isinstance(array.has_value, bool)
-        has_value = array.has_value if is_same else jnp.asarray(array.has_value, bool)
-        return Optional([found[kind] for kind in sorted(found)], has_value)
-    return _zeros(other) if array is None and other is not None else array
-
-
-def _zeros(type: Any) -> Any:
-    return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), type)
 
 
 def evaluate_undefined(evaluator: Evaluator, operation: Operation, environment: Environment) -> Sequence[Any]:

@@ -23,7 +23,7 @@ from mgjax.errors import OpError
 from mgjax.ir import Block, Operation, Value, walk
 from mgjax.lowering.evaluate import Environment, Evaluator, NeedsValue, NotComputedError
 from mgjax.lowering.flags import NOTHING, Flags, Sites
-from mgjax.ops import ANY, ElementList, is_known
+from mgjax.ops import ANY, ElementList, PieceList, fitted, is_known
 from mgjax.passes import free_values
 
 _ROOM = 4
@@ -178,10 +178,9 @@ def _settled_list(before: ElementList, found: ElementList, rounds: Rounds) -> El
             raise _ShapeChange("it makes a list longer, and nothing bounds the number of rounds")
         growth = found.capacity - before.capacity
         before = before.with_capacity(before.capacity + growth * rounds.most).with_(is_fixed=True)
-    if before.buffer is None and found.buffer is not None:
-        item = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), found.buffer)
-        before = before.with_buffer(item)
-    return before
+    if isinstance(found, PieceList):
+        raise _ShapeChange("the elements of a list differ in shape")
+    return before if before.buffer is not None and is_plain(before.buffer) else fitted(before, found)
 
 
 def _same_types(a: Any, b: Any) -> bool:
@@ -335,7 +334,7 @@ def _run_on_host(
 
 
 def _entered(array: Any) -> Any:
-    if not isinstance(array, ElementList) or array.is_fixed:
+    if not isinstance(array, ElementList) or isinstance(array, PieceList) or array.is_fixed:
         return array
     return array.with_(length=jnp.asarray(array.length, np.int32), is_fixed=True)
 

@@ -48,7 +48,7 @@ from mgjax.ops import (  # noqa: F401
     tensor_arrays,
     variables,
 )
-from mgjax.ops.lists import ANY, ElementList, Optional, kind_of
+from mgjax.ops.element_lists import ANY, ElementList, Optional, PieceList, fitted
 from mgjax.ops.philox import initial_generator
 from mgjax.ops.random_jax import JAX_RANDOM
 from mgjax.ops.registry import (
@@ -76,14 +76,15 @@ __all__ = [
     "Lowering",
     "NeedsKnown",
     "Optional",
+    "PieceList",
     "Static",
     "array_module",
     "check",
     "claim",
     "describe",
+    "fitted",
     "initial_generator",
     "is_known",
-    "kind_of",
     "lower",
     "registered",
     "table",

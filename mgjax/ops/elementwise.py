@@ -16,7 +16,7 @@ import numpy as np
 from jax import lax
 
 from mgjax.errors import InternalError, InvalidArgumentError
-from mgjax.ops.lists import ElementList, add_lists
+from mgjax.ops.element_lists import ElementList, add_lists
 from mgjax.ops.registry import array_module, check, claim, is_known, lower, table
 from mgjax.shapes import describe
 

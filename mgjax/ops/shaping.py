@@ -13,7 +13,7 @@ from jax import lax
 
 from mgjax import dtypes
 from mgjax.errors import InvalidArgumentError
-from mgjax.ops.lists import ElementList, Optional
+from mgjax.ops.element_lists import ElementList, Optional
 from mgjax.ops.registry import Static, array_module, is_known, lower
 from mgjax.shapes import describe, is_compatible
 

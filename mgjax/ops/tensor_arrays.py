@@ -1,4 +1,4 @@
-"""`TensorArray*` and `Stack*`: lists that a handle names (`mgjax.ops.lists`).
+"""`TensorArray*` and `Stack*`: lists that a handle names (`mgjax.ops.element_lists`).
 
 In the place of a handle comes the list that it stands for, as with variables; `mgjax.passes.thread_arrays` does that. The
 `flow` of a `TensorArray` is a number that only carries an order.
@@ -6,27 +6,35 @@ In the place of a handle comes the list that it stands for, as with variables; `
 
 from __future__ import annotations
 
-import jax
+from typing import Any
+
 import jax.numpy as jnp
 import numpy as np
 
-from mgjax.errors import InvalidArgumentError
-from mgjax.ops.lists import ANY, ElementList, concatenated, filled_list, split_evenly
+from mgjax.errors import InvalidArgumentError, UnimplementedError
+from mgjax.ops.element_lists import ANY, ElementList, PieceList, add_lists
+from mgjax.ops.lists import split_list
 from mgjax.ops.registry import Static, lower
+from mgjax.shapes import describe, is_static
 
 _FLOW = np.zeros((), np.float32)
 
 
 @lower("TensorArrayV2", "TensorArray")
 def tensor_array(size: Static, *, dtype, element_shape=None, dynamic_size=False):
-    count = int(size)
-    return ElementList(None, count, count, element_shape, dtype.numpy, grows=dynamic_size)
+    return _array_of(int(size), dtype, element_shape, grows=dynamic_size)
 
 
 @lower("TensorArrayV3")
-def tensor_array_v3(size: Static, **attrs):
-    taken = {name: value for name, value in attrs.items() if name in ("dtype", "element_shape", "dynamic_size")}
-    return tensor_array(size, **taken), _FLOW
+def tensor_array_v3(size: Static, *, dtype, element_shape=None, dynamic_size=False, identical_element_shapes=False):
+    made = _array_of(int(size), dtype, element_shape, grows=dynamic_size, is_alike=identical_element_shapes)
+    return made, _FLOW
+
+
+def _array_of(size: int, dtype: Any, shape: Any, **manner: bool) -> ElementList:
+    if size < 0:
+        raise InvalidArgumentError("Size should be >= 0.")
+    return ElementList(None, size, size, shape, dtype.numpy, **manner)
 
 
 @lower("TensorArrayGradV2", "TensorArrayGrad")
@@ -37,7 +45,19 @@ def tensor_array_grad(handle, flow_in):
 
 @lower("TensorArrayGradV3")
 def tensor_array_grad_v3(handle, flow_in):
-    return handle.zeros_like().with_(adds=True, grows=False), flow_in
+    return tensor_array_grad(handle, flow_in), flow_in
+
+
+@lower("TensorArrayGradWithShape")
+def tensor_array_grad_with_shape(handle, flow_in, shape_to_prepend: Static):
+    """Zeros for each element, each with more axes before its own."""
+    front = tuple(int(n) for n in shape_to_prepend)
+    shape = None if handle.shape is None else (*front, *handle.shape)
+    longer = handle.zeros_like().with_(adds=True, grows=False, shape=shape)
+    if handle.buffer is not None and not isinstance(handle, PieceList):
+        zeros = jnp.zeros((handle.capacity, *front, *handle.element_shape()), handle.dtype)
+        longer = longer.with_(buffer=zeros, shape=zeros.shape[1:])
+    return longer, flow_in
 
 
 @lower("TensorArrayWriteV3", "TensorArrayWriteV2", "TensorArrayWrite", updates=("handle",))
@@ -50,38 +70,69 @@ def tensor_array_write(handle, index, value, flow_in):
 
 
 @lower("TensorArrayReadV3", "TensorArrayReadV2", "TensorArrayRead")
-def tensor_array_read(handle, index, flow_in):
-    if isinstance(index, np.ndarray) and not 0 <= int(index) < handle.capacity:
-        raise InvalidArgumentError(f"Tried to read from index {int(index)} but array size is: {handle.capacity}")
+def tensor_array_read(handle, index, flow_in, *, dtype):
+    if dtype.numpy != handle.dtype:
+        raise InvalidArgumentError(f"TensorArray dtype is {handle.dtype} but Op requested dtype {dtype.numpy}.")
+    length = handle.length
+    if isinstance(index, np.ndarray) and isinstance(length, int) and not 0 <= int(index) < length:
+        raise InvalidArgumentError(f"Tried to read from index {int(index)} but array size is: {length}")
     return handle.get(index)
 
 
 @lower("TensorArrayGatherV3", "TensorArrayGatherV2", "TensorArrayGather")
 def tensor_array_gather(handle, indices, flow_in, *, element_shape=None):
+    _check_empty(handle, indices, element_shape)
     return handle.gather(indices, element_shape)
+
+
+def _check_empty(handle: ElementList, indices: Any, hint: Any) -> None:
+    """No elements are packed only where the shape of an element is known."""
+    if np.size(indices) == 0 and handle.buffer is None and not is_static(handle.shape) and not is_static(hint):
+        raise UnimplementedError(
+            f"TensorArray has size zero, but element shape {describe(handle.shape)} is not fully defined. "
+            "Currently only static shapes are supported when packing zero-size TensorArrays."
+        )
 
 
 @lower("TensorArrayScatterV3", "TensorArrayScatterV2", "TensorArrayScatter", updates=("handle",))
 def tensor_array_scatter(handle, indices, value, flow_in):
-    indices = jnp.asarray(indices, np.int32)
-    if handle.grows and handle.capacity < value.shape[0]:
-        handle = handle.with_capacity(value.shape[0]).with_(length=value.shape[0])
-    filled = handle.with_buffer(jax.ShapeDtypeStruct(value.shape[1:], value.dtype))
-    put = filled.buffer.at[indices].add if handle.adds else filled.buffer.at[indices].set
-    return filled.with_(buffer=put(value)), flow_in
+    if np.ndim(value) == 0 or np.size(indices) != value.shape[0]:
+        raise InvalidArgumentError(
+            f"Expected len(indices) == values.shape[0], but saw: {np.size(indices)} vs. {(*np.shape(value), 0)[0]}"
+        )
+    if isinstance(indices, np.ndarray):
+        largest, size = int(indices.max(initial=-1)), handle.length
+        if not handle.grows and isinstance(size, int) and largest >= size:
+            raise InvalidArgumentError(f"Max scatter index must be < array size ({largest} vs. {size})")
+        if not handle.adds and len(set(indices.tolist())) < indices.size:
+            again = next(i for n, i in enumerate(indices.tolist()) if i in indices[:n])
+            raise InvalidArgumentError(
+                f"Could not write to TensorArray index {again} because it has already been written to."
+            )
+    return handle.scatter(indices, value), flow_in
 
 
 @lower("TensorArrayConcatV3", "TensorArrayConcatV2", "TensorArrayConcat")
-def tensor_array_concat(handle, flow_in):
-    return concatenated(handle)
+def tensor_array_concat(handle, flow_in, *, element_shape_except0=None):
+    hint = None if element_shape_except0 is None else (0, *element_shape_except0)
+    return handle.concatenated(hint)
 
 
 @lower("TensorArraySplitV3", "TensorArraySplitV2", "TensorArraySplit", updates=("handle",))
 def tensor_array_split(handle, value, lengths: Static, flow_in):
-    pieces = filled_list(split_evenly(value, lengths))
+    pieces = split_list(value, lengths)
+    if not handle.grows and handle.length != pieces.length:
+        raise InvalidArgumentError(
+            f"TensorArray's size is not equal to the size of lengths ({handle.length} vs. {pieces.length}), and the "
+            "TensorArray is not marked as dynamically resizeable"
+        )
     if handle.adds and handle.buffer is not None:
-        return handle.with_(buffer=handle.buffer + pieces.buffer), flow_in
-    return handle.with_(buffer=pieces.buffer, length=pieces.length, capacity=pieces.capacity), flow_in
+        return add_lists(handle, pieces), flow_in
+    if isinstance(pieces, PieceList) and handle.is_alike:
+        raise InvalidArgumentError(
+            f"TensorArray has inferred shape: its elements cannot have the lengths {lengths.tolist()}"
+        )
+    return pieces.with_(adds=handle.adds, grows=handle.grows, is_alike=handle.is_alike), flow_in
 
 
 @lower("TensorArraySizeV3", "TensorArraySizeV2", "TensorArraySize")
@@ -97,6 +148,7 @@ def close(handle):
 
 @lower("TensorArrayPack")
 def tensor_array_pack(handle, flow_in, *, element_shape=None):
+    _check_empty(handle, np.arange(handle.known_length()), element_shape)
     return handle.stack(element_shape)
 
 

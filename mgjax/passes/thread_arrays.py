@@ -24,11 +24,12 @@ from mgjax import dtypes
 from mgjax.ir import Block, Function, Operation, TensorType, Value, walk, walk_blocks
 from mgjax.passes.effects import Traits
 from mgjax.passes.names import Names
+from mgjax.passes.watch_arrays import Watched, watch
 
 _LIST = TensorType(dtypes.variant, ())
 _FLOW = TensorType(dtypes.float32, ())
 _MAKERS = frozenset({"TensorArrayV3", "TensorArrayV2", "TensorArray", "StackV2", "Stack"})
-_GRADIENTS = frozenset({"TensorArrayGradV3", "TensorArrayGradV2", "TensorArrayGrad"})
+_GRADIENTS = frozenset({"TensorArrayGradV3", "TensorArrayGradV2", "TensorArrayGrad", "TensorArrayGradWithShape"})
 _PUSHES = frozenset({"StackPushV2", "StackPush"})
 _PREFIXES = ("TensorArray", "Stack")
 
@@ -37,9 +38,15 @@ Key = Operation | tuple["Key", str]
 
 
 def thread_arrays(function: Function, traits: Traits) -> None:
-    """Replaces the handles of an ordered function; see the module's docstring."""
+    """Replaces the handles of an ordered function; see the module's docstring.
+
+    Raises:
+        InvalidArgumentError: an array is used as it may not be (`mgjax.passes.watch_arrays`).
+    """
     if any(operation.kind in _MAKERS for operation in walk(function.body)):
-        _Threading(function, traits).run(function.body, {})
+        threading = _Threading(function, traits)
+        threading.watch(function.body)
+        threading.run(function.body, {})
 
 
 class _Threading:
@@ -114,6 +121,21 @@ class _Threading:
             if key is not None and self.maker(key) not in inside:
                 found[key] = None
         return found
+
+    def watch(self, block: Block) -> None:
+        """Refuses wrong uses of arrays by what surely runs."""
+        seen: dict[Key, Watched] = {}
+        for operation in block.operations:
+            for region in operation.regions:
+                for key in self.used(region, changed_only=True):
+                    if key in seen:
+                        seen[key].lose_sight()
+            if operation.kind in _MAKERS and operation.kind.startswith("TensorArray"):
+                seen[operation] = watch(operation)
+            elif operation.operands and operation.kind.startswith("TensorArray"):
+                key = self.key(operation.operands[0])
+                if key in seen:
+                    seen[key].see(operation)
 
     def run(self, block: Block, present: dict[Key, Value]) -> None:
         kept: list[Operation] = []
