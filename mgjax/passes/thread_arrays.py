@@ -127,9 +127,9 @@ class _Threading:
         seen: dict[Key, Watched] = {}
         for operation in block.operations:
             for region in operation.regions:
-                for key in self.used(region, changed_only=True):
-                    if key in seen:
-                        seen[key].lose_sight()
+                for changed in self.used(region, changed_only=True):
+                    if changed in seen:
+                        seen[changed].lose_sight()
             if operation.kind in _MAKERS and operation.kind.startswith("TensorArray"):
                 seen[operation] = watch(operation)
             elif operation.operands and operation.kind.startswith("TensorArray"):
