@@ -6,6 +6,7 @@ variables, probs = fn(variables, {"x:0": images}, "probs:0")
 """
 
 from mgjax import errors
+from mgjax.exporting import export_meta_graph
 from mgjax.function import GraphFunction, State
 from mgjax.importing import import_graph_def, import_meta_graph, load_saved_model
 from mgjax.inspect import inspect
@@ -21,6 +22,7 @@ __all__ = [
     "State",
     "Static",
     "errors",
+    "export_meta_graph",
     "import_graph_def",
     "import_meta_graph",
     "inspect",

@@ -22,6 +22,7 @@ ROWS = (
     {"host", "metagraph", "passes"},
     {"lowering"},
     {"function"},
+    {"exporting"},
     {"saver"},
     {"importing"},
     {"runtime"},

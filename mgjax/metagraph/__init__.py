@@ -3,6 +3,7 @@
 from mgjax.metagraph import files, transform
 from mgjax.metagraph.build import build_function, build_whole, problem_of
 from mgjax.metagraph.collections import VARIABLE_COLLECTIONS, Collection, decode_collections, variables_of
+from mgjax.metagraph.export import WRITER, export, saver_in_scope
 from mgjax.metagraph.graph import Graph, nearest, split_tensor_name
 from mgjax.metagraph.library import build_library_function, library_nodes
 from mgjax.metagraph.transform import NAMING_MESSAGES
@@ -11,6 +12,7 @@ from mgjax.metagraph.variables import Saved, names_by_key, saved_by, state_names
 __all__ = [
     "NAMING_MESSAGES",
     "VARIABLE_COLLECTIONS",
+    "WRITER",
     "Collection",
     "Graph",
     "Saved",
@@ -18,12 +20,14 @@ __all__ = [
     "build_library_function",
     "build_whole",
     "decode_collections",
+    "export",
     "files",
     "library_nodes",
     "names_by_key",
     "nearest",
     "problem_of",
     "saved_by",
+    "saver_in_scope",
     "split_tensor_name",
     "state_names",
     "transform",

@@ -71,12 +71,19 @@ class Graph:
             self._op_defs[op] = opdefs.from_proto(message) if message is not None else opdefs.find(op)
         return self._op_defs[op]
 
-    def op_list(self) -> list[Any]:
-        """The definitions of all ops that the nodes and the library use, as messages, sorted by name."""
-        used = {node.op for node in self.graph_def.node}
-        used.update(node.op for function in self.library.values() for node in function.node_def)
-        found = {op: self.op_def(op) for op in sorted(used - self.library.keys())}
-        return [self._embedded.get(op) or opdefs.to_proto(op_def) for op, op_def in found.items() if op_def is not None]
+    def op_list(self, graph_def: graph_pb2.GraphDef | None = None) -> list[Any]:
+        """The definitions of all ops that the nodes and the library use, as messages, sorted by name.
+
+        Args:
+            graph_def: the nodes and the library; the graph's own by default.
+        """
+        graph_def = self.graph_def if graph_def is None else graph_def
+        library = graph_def.library.function
+        used = {node.op for node in graph_def.node}
+        used.update(node.op for function in library for node in function.node_def)
+        used.difference_update(function.signature.name for function in library)
+        definitions = ((op, self.op_def(op)) for op in sorted(used))
+        return [self._embedded.get(op) or opdefs.to_proto(op_def) for op, op_def in definitions if op_def is not None]
 
     def attributes(self, name: str) -> dict[str, Any]:
         """The node's attributes, decoded, with the OpDef's defaults where the file leaves one out.

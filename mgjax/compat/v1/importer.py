@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import operator
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any
 
-from google.protobuf import text_format
+from google.protobuf import any_pb2
 from google.protobuf.message import DecodeError
 
-from mgjax.checkpoint import write_file
+from mgjax import exporting
 from mgjax.compat.v1.framework import Graph, Operation, Tensor, convert_to_tensor, get_default_graph
 from mgjax.compat.v1.saver import Saver
 from mgjax.compat.v1.variables import Variable
 from mgjax.importing import UNBOUND_INPUTS, check_unbound
-from mgjax.metagraph import NAMING_MESSAGES, VARIABLE_COLLECTIONS, files, split_tensor_name, transform
+from mgjax.metagraph import NAMING_MESSAGES, VARIABLE_COLLECTIONS, WRITER, files, split_tensor_name, transform
 from mgjax.metagraph import Graph as IndexedGraph
 from mgjax.proto import meta_graph_pb2
 
@@ -111,6 +113,7 @@ def _add_nodes(graph: Graph, meta_graph: Any, scope: str, input_map: Mapping[str
     graph.index.library.update({function.signature.name: function for function in target.library.function})
     if first == 0 and graph_def.versions.producer:
         graph.index.producer = graph_def.versions.producer
+        target.versions.CopyFrom(graph_def.versions)
     graph.index.extend(target.node[first:])
     for name in names.values():
         graph.take_name(name)
@@ -252,28 +255,47 @@ def _from_bytes(key: str, value: bytes, scope: str, made: dict[bytes, Variable],
 
 def export_meta_graph(
     filename: str | os.PathLike[str] | None = None,
-    *,
-    graph: Graph | None = None,
+    meta_info_def: Any = None,
+    graph_def: Any = None,
     saver_def: Any = None,
+    collection_list: Sequence[str] | None = None,
     as_text: bool = False,
+    graph: Graph | None = None,
+    export_scope: str | None = None,
     clear_devices: bool = False,
+    clear_extraneous_savers: bool = False,
+    strip_default_attrs: bool = False,
+    save_debug_info: bool = False,
+    unbound_inputs_col_name: str | None = UNBOUND_INPUTS,
 ) -> Any:
-    """The default graph as a MetaGraphDef with its collections; written to `filename` if one is given."""
+    """The default graph as a MetaGraphDef with its collections; written to `filename` if one is given.
+
+    The arguments are those of `mgjax.export_meta_graph`, but for `graph`, which is one of this module's.
+    """
+    if graph is not None and not isinstance(graph, Graph):
+        raise TypeError(f"graph must be of type Graph, not {type(graph)}")
     graph = graph or get_default_graph()
-    meta_graph = meta_graph_pb2.MetaGraphDef()
-    meta_graph.graph_def.CopyFrom(graph.meta_graph.graph_def)
-    if clear_devices:
-        transform.clear_devices(meta_graph.graph_def)
-    meta_graph.meta_info_def.tensorflow_version = "1.15.5"
-    meta_graph.meta_info_def.stripped_op_list.op.extend(graph.index.op_list())
-    for key, values in ((key, graph.get_collection(key)) for key in graph.get_all_collection_keys()):
-        _export_collection(meta_graph, key, values)
-    if saver_def is not None:
-        meta_graph.saver_def.CopyFrom(saver_def)
+    source = meta_graph_pb2.MetaGraphDef()
+    source.meta_info_def.tensorflow_version = WRITER
+    for key in graph.get_all_collection_keys():
+        values = graph.get_collection(key)
+        if export_scope:
+            # TensorFlow takes texts for names; bytes, as an import gives them, it leaves alone.
+            values = [value for value in values if not isinstance(value, str) or value.startswith(export_scope)]
+        _export_collection(source, key, values)
+    result = exporting.export_meta_graph(
+        None, meta_info_def, graph_def, saver_def, collection_list, as_text,
+        SimpleNamespace(graph=graph.index, meta_graph=source), export_scope, clear_devices, clear_extraneous_savers,
+        strip_default_attrs, unbound_inputs_col_name=unbound_inputs_col_name,
+    )  # fmt: skip
+    if unbound_inputs_col_name and (export_scope or clear_extraneous_savers or clear_devices):
+        # TensorFlow leaves their names in the graph too.
+        graph.clear_collection(unbound_inputs_col_name)
+        for name in result.collection_def[unbound_inputs_col_name].bytes_list.value if export_scope else ():
+            graph.add_to_collection(unbound_inputs_col_name, name.decode())
     if filename is not None:
-        content = text_format.MessageToString(meta_graph).encode() if as_text else meta_graph.SerializeToString()
-        write_file(os.fspath(filename), content)
-    return meta_graph
+        exporting.write_meta_graph(filename, result, as_text=as_text, save_debug_info=save_debug_info)
+    return result
 
 
 def _export_collection(meta_graph: Any, key: str, values: list[Any]) -> None:
@@ -283,16 +305,17 @@ def _export_collection(meta_graph: Any, key: str, values: list[Any]) -> None:
     first = values[0]
     collection = meta_graph_pb2.CollectionDef()
     try:
-        if hasattr(first, "to_proto") or hasattr(first, "SerializeToString"):
-            collection.bytes_list.value.extend(
-                (value.to_proto() if hasattr(value, "to_proto") else value).SerializeToString() for value in values
-            )
+        if key in NAMING_MESSAGES:
+            messages = (value.to_proto() if hasattr(value, "to_proto") else value for value in values)
+            collection.bytes_list.value.extend(message.SerializeToString(deterministic=True) for message in messages)
         elif isinstance(first, (str, bytes)):
             collection.bytes_list.value.extend(v.encode() if isinstance(v, str) else v for v in values)
         elif isinstance(first, int):
-            collection.int64_list.value.extend(values)
+            collection.int64_list.value.extend(map(operator.index, values))
         elif isinstance(first, float):
             collection.float_list.value.extend(values)
+        elif isinstance(first, any_pb2.Any):
+            collection.any_list.value.extend(values)
         else:
             collection.node_list.value.extend(value.name for value in values)
     except (TypeError, AttributeError, ValueError):

@@ -119,6 +119,27 @@ class Saver:
             setattr(copy, field, getattr(copy, field).removeprefix(prefix))
         return copy
 
+    def export_meta_graph(
+        self,
+        filename: str | os.PathLike[str] | None = None,
+        collection_list: Sequence[str] | None = None,
+        as_text: bool = False,
+        export_scope: str | None = None,
+        clear_devices: bool = False,
+        clear_extraneous_savers: bool = False,
+        strip_default_attrs: bool = False,
+        save_debug_info: bool = False,
+    ) -> Any:
+        """The default graph as a MetaGraphDef with this saver's SaverDef; written to `filename` if one is given."""
+        from mgjax.compat.v1.importer import export_meta_graph
+
+        return export_meta_graph(
+            filename, saver_def=self.saver_def if export_scope is None else self.to_proto(export_scope),
+            collection_list=collection_list, as_text=as_text, export_scope=export_scope, clear_devices=clear_devices,
+            clear_extraneous_savers=clear_extraneous_savers, strip_default_attrs=strip_default_attrs,
+            save_debug_info=save_debug_info,
+        )  # fmt: skip
+
     @staticmethod
     def from_proto(saver_def: Any, import_scope: str | None = None) -> Saver:
         """The saver of a SaverDef whose names stand in a scope of the default graph."""
