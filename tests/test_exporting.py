@@ -11,6 +11,7 @@ from mgjax.metagraph.transform import NAMING_MESSAGES
 from mgjax.proto import meta_graph_pb2
 from tests.exported_graphs import OPTIONS, build, cond_and_while_v1
 from tests.live import meta_graph_of, saved_by, session_of, tf
+from tests.tf1 import needs_tf1, run_in_tf1
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # TensorFlow calls queue runners deprecated
 
@@ -47,6 +48,12 @@ def canonical(meta_graph, *, version=False):
         # Of these TensorFlow's own two ways of writing a node write one or the other.
         data = [text.removesuffix(":0") for text in node.input if not text.startswith("^")]
         node.input[:] = data + sorted(text for text in node.input if text.startswith("^"))
+    meta_graph.graph_def.library.function.sort(key=lambda function: function.signature.name)
+    for function in meta_graph.graph_def.library.function:
+        # One of TensorFlow's ways notes the shapes in functions too.
+        function.attr.pop("_input_shapes", None)
+        for node in function.node_def:
+            node.attr.pop("_output_shapes", None)
     for key in list(meta_graph.collection_def):
         collection = meta_graph.collection_def[key]
         if collection.WhichOneof("kind") is None:
@@ -257,3 +264,46 @@ def test_a_graph_built_there_is_exported_whole():
     assert list(whole.collection_def["truths"].int64_list.value) == [1]
     assert whole.saver_def == saver.saver_def
     assert {node.device for node in whole.graph_def.node} == {""}
+
+
+# TensorFlow 1.15
+
+EXPORT_IN_TF1 = """
+from exported_graphs import OPTIONS, build
+import os
+folder, flow = sys.argv[1:]
+tf.enable_control_flow_v2() if flow == "functions" else tf.disable_control_flow_v2()
+with tf.Graph().as_default():
+    saver = build(tf)
+    for name, options in OPTIONS.items():
+        saver_def = saver.to_proto(options.get("export_scope"))
+        tf.train.export_meta_graph(os.path.join(folder, name + ".meta"), saver_def=saver_def, **options)
+"""
+IMPORT_IN_TF1 = """
+for source, target in zip(sys.argv[1::2], sys.argv[2::2]):
+    with tf.Graph().as_default():
+        tf.train.import_meta_graph(source)
+        tf.train.export_meta_graph(target)
+"""
+
+
+@needs_tf1
+@pytest.mark.parametrize("flow", ["switches", "functions"])
+def test_tensorflow_1_15_exports_the_same_and_gets_the_same_graph_back(tmp_path, flow):
+    run_in_tf1(EXPORT_IN_TF1, tmp_path, flow)
+    fn, _ = mgjax.import_meta_graph(str(tmp_path / "all.meta"))
+    for name, options in OPTIONS.items():
+        ours = mgjax.export_meta_graph(tmp_path / f"{name}.ours.meta", graph=fn, **options)
+        theirs = files.read_meta_graph(tmp_path / f"{name}.meta")
+        if flow == "functions":
+            # It leaves out the ops of functions that are named by attributes alone.
+            lists = [message.meta_info_def.stripped_op_list for message in (ours, theirs)]
+            assert {op.name for op in lists[1].op} <= {op.name for op in lists[0].op}
+            for ops in lists:
+                ops.Clear()
+        assert_same(ours, theirs)
+    paths = [tmp_path / name for name in ("all.meta", "theirs", "all.ours.meta", "ours", "text.ours.meta", "text")]
+    run_in_tf1(IMPORT_IN_TF1, *paths)
+    theirs, ours, text = (files.read_meta_graph(tmp_path / name) for name in ("theirs", "ours", "text"))
+    assert_same(ours, theirs, version=True)
+    assert_same(text, theirs, version=True)
