@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -10,15 +12,20 @@ import jax.numpy as jnp
 import numpy as np
 
 from mgjax import dtypes
-from mgjax.errors import UnknownNameError
-from mgjax.function import GraphFunction, element_name
+from mgjax.errors import UnknownNameError, UnsupportedError
+from mgjax.function import GraphFunction, State, element_name
+from mgjax.host import FileAccess
 from mgjax.metagraph import Graph, files, transform
+from mgjax.metagraph import collections as described
 from mgjax.ops import REGISTRY, Lowering
 from mgjax.proto import meta_graph_pb2
 from mgjax.proto.values import encode_attr
 from mgjax.saver import Saver
 
 UNBOUND_INPUTS = "unbound_inputs"
+INIT_SIGNATURE = "__saved_model_init_op"
+
+_log = logging.getLogger(__name__)
 
 
 def import_meta_graph(
@@ -31,6 +38,9 @@ def import_meta_graph(
     restore_collections_predicate: Callable[[str], bool] | None = None,
     return_elements: Sequence[str] | None = None,
     lowerings: Mapping[str, Lowering] | None = None,
+    allow_files: Any = (),
+    allow_writing: Any = (),
+    py_functions: Mapping[str, Callable[..., Any]] | None = None,
 ) -> tuple[Any, ...]:
     """Imports a MetaGraphDef.
 
@@ -44,6 +54,10 @@ def import_meta_graph(
         restore_collections_predicate: says of a collection's key whether to keep it.
         return_elements: names of operations and tensors of the file to return as a third element, in a list.
         lowerings: lowerings for this import alone, by op, before the registered ones.
+        allow_files: a path, or several, of files that the graph may read where it names them itself (vocabularies, training
+            data); of a folder, all files below it. Any other file is refused.
+        allow_writing: the same for files that it may write, and read.
+        py_functions: from the token of a `PyFunc` to the Python function that it stands for: of arrays, to an array or several.
 
     Returns:
         `(fn, saver)`; the saver is None where there are no variables to save.
@@ -61,6 +75,8 @@ def import_meta_graph(
         if restore_collections_predicate is not None and not restore_collections_predicate(key):
             del meta_graph.collection_def[key]
     function = _function(meta_graph, clear_devices, import_scope or "", input_map or {}, lowerings)
+    function.files = FileAccess.of(allow_files, allow_writing)
+    function.python_functions = dict(py_functions or {})
     saver = Saver.of(function)
     if return_elements is None:
         return function, saver
@@ -74,12 +90,15 @@ def import_graph_def(
     name: str | None = None,
     *,
     lowerings: Mapping[str, Lowering] | None = None,
+    allow_files: Any = (),
+    allow_writing: Any = (),
+    py_functions: Mapping[str, Callable[..., Any]] | None = None,
 ) -> Any:
     """Imports a GraphDef: a frozen `.pb` file (binary or text), its bytes, or a message.
 
     Args:
         graph_def_or_file: what to import.
-        input_map, return_elements, lowerings: as in `import_meta_graph`.
+        input_map, return_elements, lowerings, allow_files, allow_writing, py_functions: as in `import_meta_graph`.
         name: a scope to put before all names; none by default.
 
     Returns:
@@ -89,32 +108,67 @@ def import_graph_def(
     meta_graph = meta_graph_pb2.MetaGraphDef()
     meta_graph.graph_def.CopyFrom(files.read_graph_def(graph_def_or_file))
     function = _function(meta_graph, False, name or "", input_map or {}, lowerings)
+    function.files = FileAccess.of(allow_files, allow_writing)
+    function.python_functions = dict(py_functions or {})
     if return_elements is None:
         return function
     return function, [_element(function, element, name or "") for element in return_elements]
 
 
 def load_saved_model(
-    folder: Any, tags: Sequence[str] = ("serve",), *, lowerings: Mapping[str, Lowering] | None = None
+    folder: Any,
+    tags: Sequence[str] = ("serve",),
+    *,
+    lowerings: Mapping[str, Lowering] | None = None,
+    allow_files: Any = (),
+    allow_writing: Any = (),
+    py_functions: Mapping[str, Callable[..., Any]] | None = None,
 ) -> tuple[GraphFunction, Any]:
     """Loads a SavedModel of TensorFlow 1: `(fn, state)`, with `fn.signatures` as the file gives them.
 
     Args:
-        folder: the SavedModel's folder.
+        folder: the SavedModel's folder. The graph may read the files in its `assets`.
         tags: the tags of the MetaGraphDef that is wanted.
+        lowerings, allow_files, allow_writing, py_functions: as in `import_meta_graph`.
 
     Returns:
-        The graph, and its variables as the SavedModel's checkpoint holds them.
+        The graph, and its variables as the SavedModel's checkpoint holds them, its tables initialized.
     """
     _refuse_in_trace("load_saved_model")
     found, prefix = files.read_saved_model(folder, tags)
     meta_graph = meta_graph_pb2.MetaGraphDef()
     meta_graph.CopyFrom(found)
     function = _function(meta_graph, False, "", {}, lowerings)
+    path = os.fspath(folder)
+    assets = os.path.join(path if os.path.isdir(path) else os.path.dirname(path), "assets")
+    function.files = FileAccess.of(allow_files, allow_writing).also(assets)
+    function.python_functions = dict(py_functions or {})
     saver = Saver.of(function)
-    if saver is None or prefix is None:
-        return function, function.empty_state()
-    return function, saver.restore(prefix)
+    state = function.empty_state() if saver is None or prefix is None else saver.restore(prefix)
+    return function, _started(function, state, assets)
+
+
+def _started(function: GraphFunction, state: State, assets: str) -> State:
+    """The state after the operation that a SavedModel names for its start: it fills tables, among others."""
+    collections = function.collections
+    names = [*collections.get("saved_model_main_op", ()), *collections.get("legacy_init_op", ())]
+    if INIT_SIGNATURE in function.signatures:
+        names = list(function.signatures[INIT_SIGNATURE].outputs.values())
+    if not names:
+        return state
+    feeds = {
+        asset.tensor: os.path.join(assets, asset.filename)
+        for asset in collections.get("saved_model_assets", ())
+        if isinstance(asset, described.Asset)
+    }
+    name = element_name(names[0])
+    operation = function.operations[name.removesuffix(":0")] if name is not None else names[0]
+    try:
+        return function(state, feeds, operation)[0]
+    except UnsupportedError as error:
+        # What needs it says so when it is fetched; the rest of the model can be used.
+        _log.warning("the SavedModel's initialization cannot be run: %s", error)
+        return state
 
 
 def _refuse_in_trace(name: str) -> None:

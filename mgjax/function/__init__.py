@@ -2,7 +2,7 @@
 
 from mgjax.function.elements import GraphOperation, Signature, SparseTensor, Tensor, Variable, element_name
 from mgjax.function.graph_function import GraphFunction
-from mgjax.function.state import State, as_state
+from mgjax.function.state import HostObjects, SessionState, State, as_state
 from mgjax.function.structures import flatten, map_leaves, rebuild
 from mgjax.lowering import Failure
 
@@ -10,6 +10,8 @@ __all__ = [
     "Failure",
     "GraphFunction",
     "GraphOperation",
+    "HostObjects",
+    "SessionState",
     "Signature",
     "SparseTensor",
     "State",

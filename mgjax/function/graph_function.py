@@ -19,8 +19,9 @@ from mgjax.function.contents import collection_values, signature_of
 from mgjax.function.elements import GraphOperation, Signature, Tensor, Variable, element_name
 from mgjax.function.feeding import convert_feed, convert_held
 from mgjax.function.generators import MOST_ROWS, Drawing, Generators, drawings, first_rows
-from mgjax.function.state import State, as_state, join_words, split_words
+from mgjax.function.state import SessionState, State, as_state, join_words, split_words
 from mgjax.function.structures import flatten, rebuild
+from mgjax.host import NO_FILES, FileAccess, RunContext
 from mgjax.ir import Module, TensorType, print_function
 from mgjax.lowering import (
     NOTHING,
@@ -31,6 +32,7 @@ from mgjax.lowering import (
     RegisteredTraits,
     compile_program,
     make_pure,
+    makers,
     structure_control_flow,
 )
 from mgjax.metagraph import (
@@ -66,12 +68,23 @@ class GraphFunction:
         graph: the indexed graph.
         meta_graph: the message that it came from.
         lowerings: from op to lowering, those of this import before the registered ones.
+        files: the files that the graph may open.
+        python_functions: from the token of a `PyFunc` to the function that it calls.
     """
 
-    def __init__(self, graph: Graph, meta_graph: Any, lowerings: Mapping[str, Lowering]):
+    def __init__(
+        self,
+        graph: Graph,
+        meta_graph: Any,
+        lowerings: Mapping[str, Lowering],
+        files: FileAccess = NO_FILES,
+        python_functions: Mapping[str, Callable[..., Any]] | None = None,
+    ):
         self.graph = graph
         self.meta_graph = meta_graph
         self.lowerings = lowerings
+        self.files = files
+        self.python_functions = dict(python_functions or {})
         self._programs: dict[Any, Program] = {}
 
     # ---- running
@@ -145,16 +158,29 @@ class GraphFunction:
 
         return step
 
-    def init(self, seed: int | None = None) -> State:
+    def init(self, seed: int | None = None, *, tables: bool = True) -> State:
         """The state after the graph's own initializers: of the variables in its collections, else of all that have one.
 
         Args:
             seed: for random ops that have no seed of their own; drawn from the operating system if None.
+            tables: whether lookup tables are filled too.
         """
         names = [v.initializer for v in self.variables.values() if v.initializer is not None]
         names = [name for name in names if name in self.graph.nodes]
         state, _ = self(self.empty_state(seed), {}, [self.operations[name] for name in names])
-        return state
+        return self.init_tables(state) if tables else state
+
+    def init_tables(self, variables: Mapping[str, Any]) -> State:
+        """The state after the initializers of lookup tables that the graph's collection `table_initializer` names.
+
+        Args:
+            variables: the state before, such as `saver.restore` gives.
+
+        Raises:
+            PermissionDeniedError: a table is filled from a file that the graph may not read (`allow_files` of the import).
+        """
+        initializers = [op for op in self.collections.get("table_initializer", ()) if isinstance(op, GraphOperation)]
+        return self(variables, {}, initializers)[0]
 
     def _run(
         self,
@@ -168,20 +194,11 @@ class GraphFunction:
     ) -> tuple[State, Any]:
         if errors not in ("ignore", "raise", "return"):
             raise ValueError(f"errors is 'ignore', 'raise' or 'return', not {errors!r}")
-        state = as_state(variables)
         given = {name: self._convert(name, value) for name, value in zip(feeds, values, strict=True)}
         given.update(constants)
         program = self._program(feeds, fetches, constants, errors != "ignore")
-        generators = self._generators_for(state, program)
-        arrays = []
-        for (role, name), parameter in zip(program.inputs, program.function.body.parameters, strict=True):
-            if role == "feed":
-                arrays.append(given[name])
-            elif role == "variable":
-                held = state.arrays.get(name)
-                arrays.append(None if held is None else convert_held(name, self._held_type(name, parameter.type), held))
-            else:
-                arrays.append(generators.row(name))
+        run = _Run(self, program, given, as_state(variables), RunContext(self.files, self.python_functions))
+        arrays = run.arrays()
         is_traced = any(isinstance(array, jax.core.Tracer) for array in arrays)
         if is_traced and errors == "raise":
             raise UnsupportedError(
@@ -189,20 +206,36 @@ class GraphFunction:
                 "throw() of the Failure that comes out with the results"
             )
         outputs, failed = program.trace(arrays) if is_traced else (program.run(arrays), NOTHING)
-        changed: dict[str, Any] = {}
-        results: list[Any] = []
-        for (role, name), array in zip(program.outputs, outputs, strict=True):
-            if role == "fetch":
-                results.append(array)
-            elif role == "variable":
-                changed[name] = _leaf(array)
-            else:
-                generators.advance(name, array)
-        after = State({**state.arrays, **changed} if changed else state.arrays, *generators.after())
+        after, results = run.after(outputs)
         rebuilt = rebuild(structure, self._fetched(fetches, results))
         if errors == "return" and program.sites is not None:
             rebuilt = rebuilt, Failure(failed, program.sites)
         return after, rebuilt
+
+    def run_in_session(
+        self, session: SessionState, feeds: Mapping[Any, Any], fetches: Any, timeout: float | None = None
+    ) -> Any:
+        """Runs what the fetches need on a session's state, which other threads may run on too.
+
+        A run has the state to itself except while one of its steps waits, for an element of a queue, say.
+
+        Args:
+            session: whose state the run takes and changes.
+            feeds, fetches: as in a call.
+            timeout: seconds that the run may wait; None for any time.
+
+        Raises:
+            CancelledError: the session was closed while the run waited. `DeadlineExceededError`: it waited too long.
+        """
+        names = tuple(self.tensor_name(feed) for feed in feeds)
+        leaves = tuple(self._fetch(leaf) for leaf in flatten(fetches))
+        given = {name: self._convert(name, value) for name, value in zip(names, feeds.values(), strict=True)}
+        program = self._program(names, leaves, {}, True)
+        with session.surroundings.changed:
+            context = RunContext(self.files, self.python_functions, session.surroundings, timeout)
+            run = _SharedRun(self, program, given, session, context)
+            session.state, results = run.after(program.run(run.arrays(), run))
+        return rebuild(fetches, self._fetched(leaves, results))
 
     def _fetched(self, fetches: tuple[tuple[str, str], ...], results: list[Any]) -> list[Any]:
         following = iter(results)
@@ -434,7 +467,7 @@ class GraphFunction:
             [name for role, name in leaves if role == "operation"],
         )
         if after_passes:
-            traits = RegisteredTraits(self.lowerings, names_by_key(self.graph))
+            traits = RegisteredTraits(self.lowerings, names_by_key(self.graph, makers(self.lowerings)))
             structure_control_flow(function, traits, self.graph)
             make_pure(function, traits)
         return print_function(function)
@@ -477,6 +510,85 @@ class GraphFunction:
             return Generators(state.generators, state.seed_words, {})
         rows, words = self.generators() if state.generators is None else (state.generators, state.seed_words)
         return Generators(rows, words, self._generator_rows)
+
+
+class _Run:
+    """One run of a program on a state: what it takes of it, and the state after it."""
+
+    def __init__(
+        self, function: GraphFunction, program: Program, given: Mapping[str, Any], state: State, context: RunContext
+    ):
+        self._function = function
+        self._program = program
+        self._given = given
+        self._state = state
+        self._context = context
+        self._generators = function._generators_for(state, program)
+
+    def arrays(self) -> list[Any]:
+        """What the program takes: one for each of its parameters."""
+        parameters = self._program.function.body.parameters
+        return [self._array(*key, type.type) for key, type in zip(self._program.inputs, parameters, strict=True)]
+
+    def _array(self, role: str, name: str, type: TensorType) -> Any:
+        match role:
+            case "feed":
+                return self._given[name]
+            case "variable":
+                held = self._state.arrays.get(name)
+                return None if held is None else convert_held(name, self._function._held_type(name, type), held)
+            case "resource":
+                return None if self._state.objects is None else self._state.objects.get(name)
+            case "context":
+                return self._context
+        return self._generators.row(name)
+
+    def after(self, outputs: Sequence[Any]) -> tuple[State, list[Any]]:
+        """The state after the run, and what was fetched."""
+        arrays: dict[str, Any] = {}
+        objects: dict[str, Any] = {}
+        results: list[Any] = []
+        for (role, name), array in zip(self._program.outputs, outputs, strict=True):
+            if role == "fetch":
+                results.append(array)
+            elif role == "variable":
+                arrays[name] = _leaf(array)
+            elif role == "resource":
+                objects[name] = array
+            else:
+                self._generators.advance(name, array)
+        before = self._state
+        after = State(
+            {**before.arrays, **arrays} if arrays else before.arrays, *self._generators.after(), before.objects
+        )
+        return after.with_objects(objects), results
+
+
+class _SharedRun(_Run):
+    """A run on the state of a session, in which other runs go on while this one waits."""
+
+    def __init__(
+        self,
+        function: GraphFunction,
+        program: Program,
+        given: Mapping[str, Any],
+        session: SessionState,
+        context: RunContext,
+    ):
+        super().__init__(function, program, given, session.state, context)
+        self._session = session
+
+    def keep(self, name: str, object: Any) -> None:
+        self._session.state = self._session.state.with_objects({name: object})
+        self._state = self._session.state
+
+    def changed(self) -> list[Any] | None:
+        if not self._context.has_waited:
+            return None
+        self._context.has_waited = False
+        self._state = self._session.state
+        self._generators = self._function._generators_for(self._state, self._program)
+        return self.arrays()
 
 
 class _Operations(Mapping[str, GraphOperation]):

@@ -9,6 +9,38 @@ from typing import Any
 import jax
 import numpy as np
 
+from mgjax.host import Surroundings
+
+
+class HostObjects(Mapping[str, Any]):
+    """Host objects by the name of the first node that makes their handle. Two are equal only if they are the same one.
+
+    Tables are values: a run that changes one gives a state with another. Queues, readers, iterators and accumulators change
+    in place, and belong to all states that come from the one in which they were made.
+    """
+
+    __slots__ = ("_objects",)
+
+    def __init__(self, objects: Mapping[str, Any]):
+        self._objects = dict(objects)
+
+    def __getitem__(self, name: str) -> Any:
+        return self._objects[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._objects)
+
+    def __len__(self) -> int:
+        return len(self._objects)
+
+    __hash__ = object.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __repr__(self) -> str:
+        return f"HostObjects({self._objects!r})"
+
 
 @dataclass(slots=True, eq=False)
 class State(Mapping[str, Any]):
@@ -24,11 +56,13 @@ class State(Mapping[str, Any]):
             word first). None where there are no random ops, or where the counters stand where those of a fresh session
             do.
         seed_words: uint32[4], the words of `seed`, lowest first; None where there are no random ops.
+        objects: tables, queues and their like; no leaves of the pytree, but part of its structure. None where there are none.
     """
 
     arrays: dict[str, Any]
     generators: Any = None
     seed_words: Any = None
+    objects: HostObjects | None = None
 
     @property
     def seed(self) -> int | None:
@@ -47,14 +81,34 @@ class State(Mapping[str, Any]):
 
     def replace(self, arrays: Mapping[str, Any]) -> State:
         """A state with these variables in place of those of the same names."""
-        return State({**self.arrays, **arrays}, self.generators, self.seed_words)
+        return State({**self.arrays, **arrays}, self.generators, self.seed_words, self.objects)
+
+    def with_objects(self, objects: Mapping[str, Any]) -> State:
+        """A state with these host objects in place of those of the same names; itself where it has them already."""
+        held: Mapping[str, Any] = self.objects or {}
+        if all(held.get(name) is value for name, value in objects.items()):
+            return self
+        return State(self.arrays, self.generators, self.seed_words, HostObjects({**held, **objects}))
 
     def __repr__(self) -> str:
         inside = ", ".join(f"{name}: {_describe(array)}" for name, array in self.arrays.items())
         return f"State({{{inside}}})"
 
 
-jax.tree_util.register_dataclass(State, data_fields=["arrays", "generators", "seed_words"], meta_fields=[])
+jax.tree_util.register_dataclass(State, data_fields=["arrays", "generators", "seed_words"], meta_fields=["objects"])
+
+
+@dataclass(slots=True, eq=False)
+class SessionState:
+    """A state that runs of several threads take and change in turn.
+
+    Attributes:
+        state: as it is between two runs.
+        surroundings: the lock that a run holds, and what its steps wait with.
+    """
+
+    state: State
+    surroundings: Surroundings
 
 
 def _describe(array: Any) -> str:

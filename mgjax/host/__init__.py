@@ -7,6 +7,7 @@ Strings, parsing, and results whose shape depends on values. Importing this pack
 from mgjax.host import (  # noqa: F401
     bmp,
     ctc,
+    dense_tables,
     distorted_box,
     dynamic_shapes,
     edit_distance,
@@ -25,6 +26,12 @@ from mgjax.host import (  # noqa: F401
     strings,
     summaries,
     suppression,
+    tables,
     unicode,
+    vocabularies,
     wav,
 )
+from mgjax.host.context import RunContext, Surroundings
+from mgjax.host.files import NO_FILES, FileAccess
+
+__all__ = ["NO_FILES", "FileAccess", "RunContext", "Surroundings"]

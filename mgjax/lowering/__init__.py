@@ -1,7 +1,7 @@
 """IR to JAX."""
 
 import mgjax.host  # noqa: F401  (its steps enter the registry)
-from mgjax.lowering.compile import compile_program, make_pure, structure_control_flow
+from mgjax.lowering.compile import compile_program, make_pure, makers, structure_control_flow
 from mgjax.lowering.flags import NOTHING, Failure
 from mgjax.lowering.program import Program
 from mgjax.lowering.traits import FORWARDING_KINDS, STRUCTURED_KINDS, VARIABLE_KINDS, RegisteredTraits
@@ -16,5 +16,6 @@ __all__ = [
     "RegisteredTraits",
     "compile_program",
     "make_pure",
+    "makers",
     "structure_control_flow",
 ]

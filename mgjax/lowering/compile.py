@@ -49,7 +49,7 @@ def compile_program(
         FeedError: lists the placeholders that the fetches need and that are not fed.
     """
     function = build_function(graph, feeds, fetches, targets)
-    traits = RegisteredTraits(lowerings, names_by_key(graph))
+    traits = RegisteredTraits(lowerings, names_by_key(graph, makers(lowerings)))
     structure_control_flow(function, traits, graph)
     check_supported(function, lowerings)
     make_pure(function, traits)
@@ -75,6 +75,11 @@ def make_pure(function: Function, traits: RegisteredTraits) -> None:
     thread_variables(function, traits)
     bound_unique(function)
     bound_hits(function)
+
+
+def makers(lowerings: Mapping[str, Lowering]) -> dict[str, str]:
+    """From each op that makes the handle of a host object to the object's kind."""
+    return {op: lowering.makes for op, lowering in lowerings.items() if lowering.makes is not None}
 
 
 def check_supported(function: Function, lowerings: Mapping[str, Lowering]) -> None:

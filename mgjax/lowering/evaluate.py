@@ -189,8 +189,9 @@ class Evaluator:
         operation, lowering = step.operation, step.lowering
         arguments = [self._argument(step, argument, environment, also_known) for argument in step.arguments]
         keywords = step.keywords
-        if lowering.draws:
-            keywords = {**keywords, "generator": environment[operation.operands[-1]]}
+        if lowering.hidden:
+            hidden = operation.operands[-len(lowering.hidden) :]
+            keywords = keywords | {k: environment[v] for k, v in zip(lowering.hidden, hidden, strict=True)}
         function = lowering.function
         if lowering.numpy is not None and is_known(arguments):
             function = lowering.numpy

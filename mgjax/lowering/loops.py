@@ -23,7 +23,7 @@ from mgjax.errors import OpError
 from mgjax.ir import Block, Operation, Value, walk
 from mgjax.lowering.evaluate import Environment, Evaluator, NeedsValue, NotComputedError
 from mgjax.lowering.flags import NOTHING, Flags, Sites
-from mgjax.ops import ANY, ElementList, PieceList, fitted, is_known
+from mgjax.ops import ANY, ElementList, HostObject, PieceList, fitted, is_known
 from mgjax.passes import free_values
 
 _ROOM = 4
@@ -385,8 +385,10 @@ def _round(
 
 
 def _is_opaque(array: Any) -> bool:
-    return array is None or (
-        is_plain(array) and not isinstance(array, jax.Array) and np.asarray(array).dtype.kind in "OSU"
+    return (
+        array is None
+        or isinstance(array, HostObject)
+        or (is_plain(array) and not isinstance(array, jax.Array) and np.asarray(array).dtype.kind in "OSU")
     )
 
 

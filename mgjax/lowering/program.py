@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -19,12 +19,12 @@ import numpy as np
 
 from mgjax import dtypes
 from mgjax.errors import FeedError, OpError, UnsupportedError
-from mgjax.ir import Function, Operation, Value
+from mgjax.ir import Function, Operation, Value, walk
 from mgjax.lowering.evaluate import Environment, Evaluator, NeedsValue
 from mgjax.lowering.flags import NOTHING, Flags, Site, Sites
 from mgjax.lowering.loops import NeedsHost
-from mgjax.ops import ElementList, Optional, is_known
-from mgjax.passes import free_values
+from mgjax.ops import ElementList, HostObject, Optional, is_known
+from mgjax.passes import OBJECT, free_values
 
 LARGEST_EMBEDDED_CONSTANT = 1 << 14
 """Bytes: larger constants are handed to a device program as arguments, not compiled into it."""
@@ -65,6 +65,16 @@ class Compiled:
     call: Callable[..., Any]
     takes: list[Value]
     constants: dict[Value, np.ndarray]
+
+
+class Session(Protocol):
+    """What a run shares with others that go on while a host step of it waits."""
+
+    def keep(self, name: str, object: Any) -> None:
+        """Takes a host object that was made, so that other runs find it."""
+
+    def changed(self) -> Sequence[Any] | None:
+        """The arrays for the program's parameters, if others may have changed them since they were asked for; else None."""
 
 
 class Program:
@@ -108,6 +118,7 @@ class Program:
         """
         values = zip(self.function.body.parameters, arrays, strict=True)
         environment = Environment(values, self._flags(), is_inside_jit=True)
+        self._refuse_context()
         with jax.enable_x64(True), jax.default_matmul_precision("highest"):
             try:
                 self._evaluator.run(self.function.body.operations, environment)
@@ -127,17 +138,30 @@ class Program:
     def _flags(self) -> Flags | None:
         return None if self.sites is None else Flags(self.sites)
 
-    def run(self, arrays: Sequence[Any]) -> list[Any]:
-        """The results for concrete values: device programs and host steps in turn. Raises what fails, if it is checked."""
+    def run(self, arrays: Sequence[Any], session: Session | None = None) -> list[Any]:
+        """The results for concrete values: device programs and host steps in turn. Raises what fails, if it is checked.
+
+        Args:
+            arrays: one for each parameter; None for a variable without a value.
+            session: whose state other runs may change while this one waits.
+        """
+        done: dict[Operation, Sequence[Any]] = {}
         with jax.enable_x64(True), jax.default_matmul_precision("highest"):
             while True:
                 stages = self._stages or self._plan()
                 try:
-                    return self._run(stages, arrays)
+                    return self._run(stages, arrays, done, session)
                 except NeedsValue as need:
                     self._learn(need)
                 except NeedsHost as need:
                     self._move_to_host(need.operation)
+
+    def _refuse_context(self) -> None:
+        """Refuses what acts on objects and files in the midst of somebody else's program."""
+        for operation in walk(self.function.body):
+            lowering = self._evaluator.lowerings.get(operation.kind)
+            if lowering is not None and lowering.context:
+                raise UnsupportedError(_outside_of_transformations(operation))
 
     def _move_to_host(self, operation: Operation) -> None:
         """Makes a plan in which the host runs a loop, and with it the loops around it."""
@@ -153,12 +177,24 @@ class Program:
 
     # ---- running a plan
 
-    def _run(self, stages: list[Stage], arrays: Sequence[Any]) -> list[Any]:
-        environment = Environment(zip(self.function.body.parameters, arrays, strict=True), self._flags())
+    def _run(
+        self,
+        stages: list[Stage],
+        arrays: Sequence[Any],
+        done: dict[Operation, Sequence[Any]],
+        session: Session | None,
+    ) -> list[Any]:
+        """One go at a plan. What host steps made is kept in `done`: none acts twice because a plan had to be made anew."""
+        environment = Environment({}, self._flags())
+
+        def enter(arrays: Sequence[Any]) -> None:
+            environment.update(zip(self.function.body.parameters, arrays, strict=True))
+            for value in self._known:
+                if value in environment:
+                    environment[value] = _as_numpy(environment[value])
+
+        enter(arrays)
         environment.update(self._on_device)
-        for value in self._known:
-            if value in environment:
-                environment[value] = _as_numpy(environment[value])
         known = dict.fromkeys(self._known)
         results: dict[Value, Any] = {}
         for stage in stages:
@@ -177,8 +213,15 @@ class Program:
             for operation in stage.host:
                 for value in () if operation.regions else operation.operands:
                     environment[value] = _as_numpy(environment[value])
-                made = self._evaluator.results(operation, environment)
+                made = done.get(operation)
+                if made is None:
+                    made = done[operation] = self._evaluator.results(operation, environment)
                 environment.update(zip(operation.results, made, strict=True))
+                if session is not None:
+                    if OBJECT in operation.attributes:
+                        session.keep(operation.attributes[OBJECT], made[0])
+                    if (present := session.changed()) is not None:
+                        enter(present)
         return [results.get(value, environment[value]) for value in self.function.body.results]
 
     def _compiled(self, stage: Stage, environment: Environment, known: Mapping[Value, None], is_last: bool) -> Compiled:
@@ -351,10 +394,7 @@ class Program:
     def _refusal(self, need: NeedsValue, environment: Environment) -> Exception:
         inputs = self._inputs_of(need.value)
         if self._is_host(need.operation):
-            return UnsupportedError(
-                f"{need.operation!r} runs on the host and cannot stand inside jit, grad or another transformation; "
-                f"feed {' or '.join(repr(v.name) for v in need.operation.results)} instead, or call fn outside of it"
-            )
+            return UnsupportedError(_outside_of_transformations(need.operation))
         names = [value.name for value in inputs or ()]
         if not names:
             return UnsupportedError(
@@ -365,6 +405,15 @@ class Program:
             f"a shape depends on {', '.join(map(repr, names))} (at {need.operation!r}), so it must be a concrete value "
             f"here: give it with fn.bind(..., constants={{{names[0]!r}: ...}}), or call fn outside of jit"
         )
+
+
+def _outside_of_transformations(operation: Operation) -> str:
+    names = " or ".join(repr(value.name) for value in operation.results if value.type.dtype is not dtypes.resource)
+    feed = f"feed {names} instead, or " if names else ""
+    return (
+        f"{operation!r} runs on the host and cannot stand inside jit, grad or another transformation; {feed}call fn "
+        "outside of it"
+    )
 
 
 def _fill_stages(
@@ -461,7 +510,8 @@ def _outermost_value(value: Value, function: Function) -> Value | None:
 
 def _as_array(array: Any) -> Any:
     """A result of a trace: NumPy arrays of numbers stay what they are in dtype; None stays None."""
-    return array if array is None or isinstance(array, (jax.Array, ElementList, Optional)) else np.asarray(array)
+    is_kept = array is None or isinstance(array, (jax.Array, ElementList, HostObject, Optional))
+    return array if is_kept else np.asarray(array)
 
 
 def _as_numpy(array: Any) -> Any:
@@ -477,14 +527,14 @@ def _holds_objects(value: Value) -> bool:
 
 def _is_opaque(array: Any) -> bool:
     """Whether JAX cannot take the value: no value, or an array of objects such as strings."""
-    if array is None or isinstance(array, (ElementList, Optional)):
-        return array is None
+    if array is None or isinstance(array, (ElementList, HostObject, Optional)):
+        return array is None or isinstance(array, HostObject)
     return not isinstance(array, jax.Array) and np.asarray(array).dtype.kind in "OSU"
 
 
 def _static_key(array: Any) -> Any:
-    if array is None:
-        return None
+    if array is None or isinstance(array, HostObject):
+        return array
     array = np.asarray(array)
     content = tuple(array.ravel().tolist()) if array.dtype.kind == "O" else array.tobytes()
     return array.dtype.str, array.shape, content

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from mgjax.ir import Operation
-from mgjax.metagraph import variable_key
+from mgjax.metagraph import object_key, variable_key
 from mgjax.ops import Lowering
 from mgjax.passes import NO_EFFECTS, Effects
 
@@ -26,8 +26,8 @@ STRUCTURED_KINDS = frozenset(
 class RegisteredTraits:
     """The traits of operations as their lowerings declare them.
 
-    `names` gives the name under which a variable's value is held, by its `metagraph.variable_key`; without it, a variable goes by
-    its `shared_name`, or by its node's name where that is empty.
+    `names` gives the name under which a variable's value or a host object is held, by its `metagraph.variable_key` or
+    `object_key`; without it, one goes by its `shared_name`, or by its node's name where that is empty.
     """
 
     def __init__(self, lowerings: Mapping[str, Lowering], names: Mapping[str, str] = MappingProxyType({})):
@@ -43,7 +43,9 @@ class RegisteredTraits:
 
     def _effects(self, operation: Operation) -> Effects:
         lowering = self._lowerings.get(operation.kind)
-        if lowering is None or not (lowering.writes or lowering.draws or lowering.effect):
+        if lowering is None or not (
+            lowering.writes or lowering.draws or lowering.effect or lowering.makes or lowering.context
+        ):
             return NO_EFFECTS
         # Ops that write take their variables before any list of inputs, so that places do not depend on the attributes.
         place = {name: i for i, name in enumerate(lowering.parameters)}
@@ -51,13 +53,20 @@ class RegisteredTraits:
             updates=tuple(place[name] for name in lowering.updates),
             overwrites=tuple(place[name] for name in lowering.overwrites),
             draws=lowering.draws,
+            makes=lowering.makes is not None,
+            takes_context=lowering.context,
             acts=lowering.effect,
         )
 
     def variable(self, operation: Operation) -> str | None:
+        attributes = operation.attributes
+        lowering = self._lowerings.get(operation.kind)
+        if lowering is not None and lowering.makes is not None:
+            shared = str(attributes.get("shared_name") or "")
+            key = object_key(lowering.makes, str(attributes.get("container") or ""), shared, operation.name)
+            return self._names.get(key, shared or operation.name)
         if operation.kind not in VARIABLE_KINDS:
             return None
-        attributes = operation.attributes
         shared = str(attributes.get("var_name") or attributes.get("shared_name") or "")
         return self._names.get(variable_key(operation.kind, shared, operation.name), shared or operation.name)
 

@@ -7,7 +7,15 @@ from mgjax.metagraph.export import WRITER, export, saver_in_scope
 from mgjax.metagraph.graph import Graph, nearest, split_tensor_name
 from mgjax.metagraph.library import build_library_function, library_nodes
 from mgjax.metagraph.transform import NAMING_MESSAGES
-from mgjax.metagraph.variables import Saved, names_by_key, saved_by, state_names, variable_key
+from mgjax.metagraph.variables import (
+    Saved,
+    names_by_key,
+    object_key,
+    object_names,
+    saved_by,
+    state_names,
+    variable_key,
+)
 
 __all__ = [
     "NAMING_MESSAGES",
@@ -25,6 +33,8 @@ __all__ = [
     "library_nodes",
     "names_by_key",
     "nearest",
+    "object_key",
+    "object_names",
     "problem_of",
     "saved_by",
     "saver_in_scope",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -44,15 +46,40 @@ def variable_key(op: str, shared_name: str, name: str) -> str:
     return f"{op == 'VarHandleOp'}/{shared_name or name}"
 
 
-def names_by_key(graph: Graph) -> dict[str, str]:
-    """From each `variable_key` to the name of the first node that has it, under which the value is held.
+def object_key(kind: str, container: str, shared_name: str, name: str) -> str:
+    """What handles that stand for one host object (a table, a queue) have in common."""
+    return f"{kind}/{container}/{shared_name or name}"
+
+
+def names_by_key(graph: Graph, makers: Mapping[str, str] = MappingProxyType({})) -> dict[str, str]:
+    """From each `variable_key` or `object_key` to the name of the first node that has it, under which the value is held.
 
     It is the node's name, and not its `shared_name`, since an import into a scope leaves the latter without the scope.
+
+    Args:
+        makers: from op to the kind of the host objects whose handles it makes.
     """
     names: dict[str, str] = {}
     for name in variable_nodes(graph):
         names.setdefault(_key_of(graph, name), name)
+    for name, kind in _object_nodes(graph, makers):
+        names.setdefault(_object_key_of(graph, name, kind), name)
     return names
+
+
+def object_names(graph: Graph, makers: Mapping[str, str]) -> dict[str, str]:
+    """From each node that makes the handle of a host object to the name under which the object is held."""
+    names = names_by_key(graph, makers)
+    return {name: names[_object_key_of(graph, name, kind)] for name, kind in _object_nodes(graph, makers)}
+
+
+def _object_nodes(graph: Graph, makers: Mapping[str, str]) -> list[tuple[str, str]]:
+    return [(node.name, makers[node.op]) for node in graph.graph_def.node if node.op in makers]
+
+
+def _object_key_of(graph: Graph, name: str, kind: str) -> str:
+    node = graph.nodes[name]
+    return object_key(kind, _text(node, "container"), _text(node, "shared_name"), name)
 
 
 def state_names(graph: Graph) -> dict[str, str]:
@@ -66,8 +93,11 @@ def state_names(graph: Graph) -> dict[str, str]:
 
 def _key_of(graph: Graph, name: str) -> str:
     node = graph.nodes[name]
-    shared = node.attr["shared_name"].s.decode(errors="replace") if "shared_name" in node.attr else ""
-    return variable_key(node.op, shared, name)
+    return variable_key(node.op, _text(node, "shared_name"), name)
+
+
+def _text(node: Any, key: str) -> str:
+    return node.attr[key].s.decode(errors="replace") if key in node.attr else ""
 
 
 def saved_by(graph: Graph, restore_op: str) -> list[Saved] | None:

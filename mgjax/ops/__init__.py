@@ -49,6 +49,7 @@ from mgjax.ops import (  # noqa: F401
     variables,
 )
 from mgjax.ops.element_lists import ANY, ElementList, Optional, PieceList, fitted
+from mgjax.ops.objects import HostObject
 from mgjax.ops.philox import initial_generator
 from mgjax.ops.random_jax import JAX_RANDOM
 from mgjax.ops.registry import (
@@ -73,6 +74,7 @@ __all__ = [
     "REGISTRY",
     "Claim",
     "ElementList",
+    "HostObject",
     "Lowering",
     "NeedsKnown",
     "Optional",

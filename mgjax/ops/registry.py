@@ -16,6 +16,14 @@ named in `updates` arrive as the variables' present values, and the lowering ret
 `overwrites` is the same for an op that needs no earlier value: the parameter is None where the variable is uninitialized.
 `reads` names resource or reference inputs that are only read; they arrive as the variable's value.
 
+**Resources.** An op that makes the handle of a host object (a table, a queue, a reader, an iterator) declares which kind it
+is, `@lower("FIFOQueueV2", makes="queue", host=True)`. It takes the keyword `held`, the object that the handle stands for at
+present or None, and returns the object that it stands for from then on: `held` itself, or a new one where there was none.
+Ops on the handle declare it as they do a variable's. Tables are values: `reads` gets the table, `updates` returns a new
+one and leaves the old as it was. Queues and their like change in place: their ops only declare `reads`, and `effect=True`.
+Such an object is a `HostObject`; so is any other value that only host steps know, such as a dataset.
+An op declared with `context=True` takes the keyword `context`: what a run gives to host steps (`mgjax.host.context`).
+
 **Random numbers.** An op declared with `draws=True` takes the keyword `generator`, a uint32[6] array (key low, key high, then the
 128-bit counter, lowest word first), and returns its outputs followed by the generator after the draw.
 
@@ -68,6 +76,8 @@ class Lowering:
         draws: whether it draws random numbers.
         numpy: a function for operands that are all NumPy, or None where `function` serves for both.
         host: whether it runs in Python between device programs, on NumPy values (strings, dynamic shapes, files).
+        makes: the kind of host object whose handle it makes, or None.
+        context: whether it takes what the run gives to host steps: files, functions, waiting.
         effect: whether it acts on the world (prints, writes, asserts), so that it runs once even if nothing uses its results.
         quotes: the inputs that only messages quote: a constant string there does not make it a host step.
         checks: what must hold of its operands or results, each as `check` takes it.
@@ -85,6 +95,8 @@ class Lowering:
     draws: bool = False
     numpy: Callable[..., Any] | None = None
     host: bool = False
+    makes: str | None = None
+    context: bool = False
     effect: bool = False
     quotes: tuple[str, ...] = ()
     checks: tuple[Callable[..., Any], ...] = ()
@@ -93,6 +105,12 @@ class Lowering:
     def writes(self) -> tuple[str, ...]:
         """All inputs that are variables which the op changes, in the order of the returned new values."""
         return self.updates + self.overwrites
+
+    @property
+    def hidden(self) -> tuple[str, ...]:
+        """The keywords that are no attrs: what a threaded operation takes after its inputs, in this order."""
+        pairs = (("held", self.makes is not None), ("context", self.context), ("generator", self.draws))
+        return tuple(name for name, is_taken in pairs if is_taken)
 
 
 class NeedsKnown(UnsupportedError):

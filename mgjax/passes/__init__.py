@@ -8,11 +8,12 @@ from mgjax.passes.functionalize_loops import functionalize_loops
 from mgjax.passes.inline_functions import Library, called_functions, inline_functions, path_in
 from mgjax.passes.order_effects import order_effects
 from mgjax.passes.thread_arrays import thread_arrays
-from mgjax.passes.thread_variables import GENERATOR_TYPE, thread_variables
+from mgjax.passes.thread_variables import GENERATOR_TYPE, OBJECT, thread_variables
 
 __all__ = [
     "GENERATOR_TYPE",
     "NO_EFFECTS",
+    "OBJECT",
     "Effects",
     "Library",
     "Traits",

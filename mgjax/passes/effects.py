@@ -17,12 +17,16 @@ class Effects:
         updates: the operands that are variables which it reads and changes.
         overwrites: the operands that are variables which it sets whatever they held.
         draws: whether it draws random numbers, and so advances a generator of its own.
+        makes: whether it makes, where there is none yet, the host object that its handle stands for.
+        takes_context: whether it takes what the run gives to host steps.
         acts: whether it acts on the world (prints, checks, writes files), so that it keeps its place.
     """
 
     updates: tuple[int, ...] = ()
     overwrites: tuple[int, ...] = ()
     draws: bool = False
+    makes: bool = False
+    takes_context: bool = False
     acts: bool = False
 
     @property
@@ -38,7 +42,7 @@ class Traits(Protocol):
         """What the operation does besides computing."""
 
     def variable(self, operation: Operation) -> str | None:
-        """The name of the variable whose reference or handle the operation makes; None if it makes none."""
+        """The name of the variable or host object whose reference or handle the operation makes; None if it makes none."""
 
     def forwards(self, operation: Operation) -> bool:
         """Whether result `i` is operand `i` itself, so that a reference stays a reference (`Identity` and its kin)."""

@@ -11,8 +11,12 @@ references and handles, and gives the next values first, then its results that a
       return %y                                             }
     }
 
+A host object (a table, a queue) is threaded as a variable is, but the operation that makes its handle stays: it takes the
+object that there is, or nothing, as its last operand, and gives the object that there is from then on. An operation that takes
+the run's context gets it as its last operand.
+
 The function's attributes say what is what: `inputs` has a pair (role, name) for each parameter and `outputs` one for each
-result; roles are "feed", "fetch", "variable" and "generator".
+result; roles are "feed", "fetch", "variable", "resource", "generator" and "context".
 """
 
 from __future__ import annotations
@@ -22,9 +26,15 @@ from mgjax.errors import UnsupportedError
 from mgjax.ir import Block, Function, Operation, TensorType, Value, walk
 from mgjax.passes.effects import Effects, Traits, VariableUses, generator_of
 
-GENERATOR_TYPE = TensorType(dtypes.uint32, (6,))
-
 Key = tuple[str, str]
+
+GENERATOR_TYPE = TensorType(dtypes.uint32, (6,))
+RESOURCE_TYPE = TensorType(dtypes.resource, ())
+
+CONTEXT: Key = ("context", "")
+
+OBJECT = "mgjax.object"
+"""The attribute of an operation that makes a handle: the name under which its object is held."""
 
 
 def thread_variables(function: Function, traits: Traits) -> None:
@@ -37,7 +47,7 @@ def thread_variables(function: Function, traits: Traits) -> None:
     present: dict[Key, Value] = {}
     for key, type in threading.state_types(function.body).items():
         inputs.append(key)
-        present[key] = function.body.add_parameter(type, key[1] if key[0] == "variable" else f"{key[1]}#generator")
+        present[key] = function.body.add_parameter(type, _label(key))
     before = dict(present)
     threading.run(function.body, present)
     for operation in threading.dropped:
@@ -50,9 +60,15 @@ def thread_variables(function: Function, traits: Traits) -> None:
     function.attributes["outputs"] = tuple(outputs)
 
 
+def _label(key: Key) -> str:
+    role, name = key
+    return f"{name}#{role}" if role in ("generator", "context") else name
+
+
 class _Threading:
     def __init__(self, function: Function, traits: Traits):
         self.traits = traits
+        self.roles: dict[str, str] = {}
         self.uses = VariableUses(function, traits)
         # What each value refers to is found before operands change.
         for operation in walk(function.body):
@@ -64,11 +80,19 @@ class _Threading:
         """All state that the block touches, with the types of the values that hold it."""
         types: dict[Key, TensorType] = {}
         for operation in walk(block):
+            effects = self.traits.effects(operation)
             if (name := self.traits.variable(operation)) is not None:
-                types.setdefault(("variable", name), self._variable_type(operation))
-            if self.traits.effects(operation).draws:
-                types[("generator", generator_of(operation))] = GENERATOR_TYPE
+                role = self.roles[name] = "resource" if effects.makes else "variable"
+                types.setdefault((role, name), RESOURCE_TYPE if effects.makes else self._variable_type(operation))
+            if effects.draws:
+                types["generator", generator_of(operation)] = GENERATOR_TYPE
+            if effects.takes_context:
+                types[CONTEXT] = RESOURCE_TYPE
         return types
+
+    def key(self, name: str) -> Key:
+        """The state of a variable or host object."""
+        return self.roles[name], name
 
     def _variable_type(self, operation: Operation) -> TensorType:
         dtype, shape = operation.attributes.get("dtype"), operation.attributes.get("shape")
@@ -78,24 +102,30 @@ class _Threading:
         """The state that the block changes."""
         keys: dict[Key, None] = {}
         for operation in walk(block):
-            keys.update({("variable", name): None for name in self.uses.written(operation)})
-            if self.traits.effects(operation).draws:
+            effects = self.traits.effects(operation)
+            keys.update({self.key(name): None for name in self.uses.written(operation)})
+            if effects.makes and (name := self.traits.variable(operation)) is not None:
+                keys[self.key(name)] = None
+            if effects.draws:
                 keys["generator", generator_of(operation)] = None
         return keys
 
     def value(self, value: Value, present: dict[Key, Value]) -> Value:
         """What stands for `value` now: the variable's present value if it refers to one."""
         name = self.uses.variable(value)
-        return value if name is None else present["variable", name]
+        return value if name is None else present[self.key(name)]
 
     def run(self, block: Block, present: dict[Key, Value]) -> None:
         """Threads one block; `present` holds the values before it and, afterwards, after it."""
         kept = []
         for operation in list(block.operations):
-            if self.traits.variable(operation) is not None or self._only_forwards_state(operation):
+            makes = self.traits.effects(operation).makes
+            if (self.traits.variable(operation) is not None and not makes) or self._only_forwards_state(operation):
                 self.dropped.append(operation)
                 continue
-            if operation.kind == "if":
+            if makes:
+                operation = self._thread_maker(operation, present)
+            elif operation.kind == "if":
                 operation = self._thread_if(operation, present)
             elif operation.kind == "while":
                 operation = self._thread_while(operation, present)
@@ -112,17 +142,33 @@ class _Threading:
             return False
         return all(self.uses.variable(value) is not None for value in operation.operands)
 
+    def _thread_maker(self, operation: Operation, present: dict[Key, Value]) -> Operation:
+        name = self.traits.variable(operation)
+        assert name is not None
+        key = self.key(name)
+        operands = [self.value(value, present) for value in operation.operands]
+        operands.append(present[key])
+        if self.traits.effects(operation).takes_context:
+            operands.append(present[CONTEXT])
+        operation.set_operands(operands)
+        operation.attributes[OBJECT] = name
+        operation.results = []
+        present[key] = operation.add_result(RESOURCE_TYPE)
+        return operation
+
     def _thread_plain(self, operation: Operation, present: dict[Key, Value]) -> Operation:
         effects: Effects = self.traits.effects(operation)
         names = [self.uses.variable(operation.operands[i]) for i in effects.writes]
         operands = [self.value(value, present) for value in operation.operands]
+        if effects.takes_context:
+            operands.append(present[CONTEXT])
         if not effects.draws and not names:
-            if any(new is not old for new, old in zip(operands, operation.operands, strict=True)):
+            if operands != operation.operands:
                 operation.set_operands(operands)
             return operation
         if any(name is None for name in names):
             return operation  # it writes to what is no variable: refused later, by name
-        keys: list[Key] = [("variable", str(name)) for name in names]
+        keys: list[Key] = [self.key(str(name)) for name in names]
         outputs = [result for result in operation.results if not result.type.is_ref]
         if effects.draws:
             generator: Key = ("generator", generator_of(operation))

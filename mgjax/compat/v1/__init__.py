@@ -65,6 +65,7 @@ from mgjax.compat.v1.variables import (
     model_variables,
     moving_average_variables,
     report_uninitialized_variables,
+    tables_initializer,
     trainable_variables,
     variables_initializer,
 )
@@ -82,6 +83,7 @@ resource, variant = as_dtype("resource"), as_dtype("variant")
 
 all_variables = global_variables
 initialize_all_variables = global_variables_initializer
+initialize_all_tables = tables_initializer
 compat = _Namespace(v1=_sys.modules[__name__])
 
 

@@ -82,6 +82,10 @@ class Graph:
         self._operations: dict[str, Operation] = {}
         self._finalized = False
 
+    def allow(self, files: Any = (), writing: Any = (), *, beside: Any = ()) -> None:
+        """Lets the graph's nodes read files, write files, and read what lies beside a model (paths, or folders)."""
+        self.function.files = self.function.files.also(files, writing, beside)
+
     # ---- names
 
     def unique_name(self, name: str, mark_as_used: bool = True) -> str:

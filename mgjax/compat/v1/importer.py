@@ -32,8 +32,16 @@ def import_meta_graph(
     unbound_inputs_col_name: str = UNBOUND_INPUTS,
     restore_collections_predicate: Callable[[str], bool] | None = None,
     return_elements: Any = None,
+    allow_files: Any = (),
+    allow_writing: Any = (),
+    py_functions: Mapping[str, Callable[..., Any]] | None = None,
 ) -> Saver | None:
     """Adds a MetaGraphDef to the default graph, and its collections to the graph's.
+
+    The graph may read the files beside and below the one that it came from, but for hidden ones.
+
+    Args:
+        allow_files, allow_writing, py_functions: as in `mgjax.import_meta_graph`.
 
     Returns:
         Its saver: that of its SaverDef; else a new one if the graph has variables; else None.
@@ -42,6 +50,10 @@ def import_meta_graph(
     with graph.as_default():
         meta_graph = meta_graph_pb2.MetaGraphDef()
         meta_graph.CopyFrom(files.read_meta_graph(meta_graph_or_file))
+        graph.allow(allow_files, allow_writing)
+        graph.function.python_functions.update(py_functions or {})
+        if isinstance(meta_graph_or_file, (str, os.PathLike)):
+            graph.allow(beside=os.path.dirname(os.path.abspath(os.fspath(meta_graph_or_file))))
         check_unbound(meta_graph, unbound_inputs_col_name, input_map or {})
         graph.index.add_op_defs(meta_graph.meta_info_def.stripped_op_list.op)
         if clear_devices:

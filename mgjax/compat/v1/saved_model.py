@@ -10,6 +10,7 @@ from typing import Any
 from mgjax.compat.v1.importer import import_meta_graph
 from mgjax.compat.v1.session import Session
 from mgjax.errors import MissingFileError, ReadError
+from mgjax.importing import INIT_SIGNATURE
 from mgjax.metagraph import files, transform
 from mgjax.proto import meta_graph_pb2
 
@@ -55,6 +56,7 @@ def load(
             f"MetaGraphDef associated with tags {str(list(tags)).strip('[]')} could not be found in SavedModel. ({error})"
         ) from error
     with sess.graph.as_default():
+        sess.graph.allow(os.path.join(folder, "assets"))
         saver = import_meta_graph(meta_graph, import_scope=import_scope, **kwargs)
         if saver is not None and prefix is not None:
             saver.restore(sess, prefix)
@@ -64,6 +66,12 @@ def load(
 
 def _initialize(sess: Session, meta_graph: Any, folder: str, scope: str) -> None:
     """Runs the operation that fills tables and the like, with the paths of the SavedModel's assets fed."""
+    signature = meta_graph.signature_def.get(INIT_SIGNATURE)
+    if signature is not None and signature.outputs:
+        name = next(iter(signature.outputs.values())).name
+        operation = sess.graph.get_operation_by_name(transform.scoped(name, scope).removesuffix(":0"))
+        sess.run(operation, _assets(meta_graph, folder, scope))
+        return
     for key in _MAIN_OP_KEYS:
         names = meta_graph.collection_def[key].node_list.value if key in meta_graph.collection_def else ()
         if names:

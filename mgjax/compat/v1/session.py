@@ -13,7 +13,8 @@ from mgjax.compat.v1.errors import InvalidArgumentError, raised_as_tensorflow_do
 from mgjax.compat.v1.framework import Graph, Tensor, get_default_graph
 from mgjax.compat.v1.sparse import IndexedSlices, IndexedSlicesValue, SparseTensor
 from mgjax.errors import FeedError
-from mgjax.function import State, flatten, map_leaves, rebuild
+from mgjax.function import SessionState, State, flatten, map_leaves, rebuild
+from mgjax.host import Surroundings
 from mgjax.shapes import is_compatible
 
 _local = threading.local()
@@ -25,7 +26,7 @@ class Session:
     Args:
         target: must be empty; there are no remote sessions.
         graph: the graph; the default one at construction if None. It may grow while the session lives.
-        config: has no effect.
+        config: its `operation_timeout_in_ms` bounds how long a run waits, for a queue say; nothing else has an effect.
         seed: for random ops that have no seed of their own; drawn from the operating system if None.
 
     Attributes:
@@ -40,16 +41,25 @@ class Session:
         if graph is not None and not isinstance(graph, Graph):
             raise TypeError(f"graph must be a tf.Graph, but got {type(graph)}")
         self.graph = graph or get_default_graph()
-        self.state = State({}, None)
+        self._shared = SessionState(State({}, None), Surroundings())
+        self._config = config
         self._seed: int | None = seed
         self._closed = False
-        self._lock = threading.RLock()
         self._contexts: list[contextlib.ExitStack] = []
 
     @property
     def seed(self) -> int | None:
         """The seed that random ops without one of their own took theirs from, once one has run; or what was given."""
         return self._seed
+
+    @property
+    def state(self) -> State:
+        return self._shared.state
+
+    @state.setter
+    def state(self, state: State) -> None:
+        with self._shared.surroundings.changed:
+            self._shared.state = state
 
     # ---- running
 
@@ -68,8 +78,7 @@ class Session:
         structure = map_leaves(fetches, _parts)
         leaves = [self._fetch(leaf) for leaf in flatten(structure)]
         feeds = self._feeds(feed_dict or {})
-        with self._lock:
-            values = self._run(leaves, feeds)
+        values = self._run(leaves, feeds, options)
         return rebuild(structure, values)
 
     def check_open(self) -> None:
@@ -79,15 +88,17 @@ class Session:
         if not self.graph.version:
             raise RuntimeError("The Session graph is empty.  Add operations to the graph before calling run().")
 
-    def _run(self, leaves: Sequence[Any], feeds: dict[str, Any]) -> list[Any]:
+    def _run(self, leaves: Sequence[Any], feeds: dict[str, Any], options: Any = None) -> list[Any]:
         function = self.graph.function
-        self._extend_generators()
+        timeout = _seconds(options, "timeout_in_ms") or _seconds(self._config, "operation_timeout_in_ms")
+        with self._shared.surroundings.changed:
+            self._extend_generators()
         # A tensor that is both fed and fetched is what was fed.
         computed = [leaf for leaf in leaves if leaf.name not in feeds]
         wanted = [leaf.name if isinstance(leaf, Tensor) else function.operations[leaf.name] for leaf in computed]
         try:
             with raised_as_tensorflow_does(self.graph):
-                self.state, values = function(self.state, feeds, wanted, errors="raise")
+                values = function.run_in_session(self._shared, feeds, wanted, timeout)
         except FeedError as error:
             raise self._refused_feed(error) from error
         following = iter(values)
@@ -115,7 +126,7 @@ class Session:
             rows = np.asarray(fresh.generators)
             if present is not None:
                 rows = np.concatenate([np.asarray(present), rows[len(present) :]])
-            self.state = State(self.state.arrays, rows, fresh.seed_words)
+            self._shared.state = State(self.state.arrays, rows, fresh.seed_words, self.state.objects)
             self._seed = fresh.seed
 
     def _fetch(self, element: Any) -> Any:
@@ -153,8 +164,9 @@ class Session:
     # ---- life
 
     def close(self) -> None:
-        """Ends the session; its variables are gone."""
+        """Ends the session; its variables are gone, and what waits in it is cancelled."""
         self._closed = True
+        self._shared.surroundings.close()
 
     def as_default(self) -> contextlib.AbstractContextManager[Session]:
         """Makes it the default session of this thread."""
@@ -213,6 +225,12 @@ def _default(session: Session) -> Iterator[Session]:
 def get_default_session() -> Session | None:
     """The innermost default session of this thread, or None."""
     return _sessions()[-1] if _sessions() else None
+
+
+def _seconds(settings: Any, name: str) -> float | None:
+    """A time set in milliseconds; None where none is."""
+    milliseconds = getattr(settings, name, None)
+    return milliseconds / 1000 if isinstance(milliseconds, (int, float)) and milliseconds else None
 
 
 def _text(error: BaseException) -> str:

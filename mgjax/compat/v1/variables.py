@@ -308,6 +308,13 @@ def local_variables_initializer() -> Operation:
     return variables_initializer(local_variables(), "init")
 
 
+def tables_initializer(name: str = "init_all_tables") -> Operation:
+    """An operation that fills all lookup tables."""
+    graph = get_default_graph()
+    with graph.control_dependencies(graph.get_collection(GraphKeys.TABLE_INITIALIZERS)):
+        return graph.create_op("NoOp", [], {}, name)
+
+
 def all_graph_variables(graph: Graph) -> list[Any]:
     """Global variables and saveable objects: what a Saver without a list saves."""
     return graph.get_collection(GraphKeys.GLOBAL_VARIABLES) + graph.get_collection(GraphKeys.SAVEABLE_OBJECTS)

@@ -1,0 +1,88 @@
+"""What a run gives to host steps: the files that they may open, the functions that they may call, and how they wait."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from mgjax.errors import CancelledError, DeadlineExceededError, OutOfRangeError
+from mgjax.host.files import NO_FILES, FileAccess
+from mgjax.ops import HostObject
+
+
+class Surroundings:
+    """What the runs of one session share: a lock that a run holds except while it waits, and whether the session lives.
+
+    Attributes:
+        changed: its lock is the session's; it is notified when an object that steps wait for changes.
+        is_closed: whether the session was closed, so that nothing waits any longer.
+    """
+
+    def __init__(self) -> None:
+        self.changed = threading.Condition(threading.RLock())
+        self.is_closed = False
+
+    def close(self) -> None:
+        """Ends all waiting."""
+        with self.changed:
+            self.is_closed = True
+            self.changed.notify_all()
+
+
+class RunContext(HostObject):
+    """What one run gives to host steps.
+
+    Args:
+        files: the files that steps may open.
+        functions: Python functions by token, for `PyFunc`.
+        surroundings: the session's, in which other threads may change what a step waits for; None where there is no session,
+            and so nothing to wait for.
+        timeout: seconds that the run's waiting may take; None for any time.
+
+    Attributes:
+        has_waited: whether other runs may have changed the session's state since this one began.
+    """
+
+    __slots__ = ("_deadline", "files", "functions", "has_waited", "surroundings")
+
+    def __init__(
+        self,
+        files: FileAccess = NO_FILES,
+        functions: Mapping[str, Callable[..., Any]] | None = None,
+        surroundings: Surroundings | None = None,
+        timeout: float | None = None,
+    ):
+        self.files = files
+        self.functions = functions or {}
+        self.surroundings = surroundings
+        self.has_waited = False
+        self._deadline = None if timeout is None else time.monotonic() + timeout
+
+    def wait_until(self, is_ready: Callable[[], bool], wanted: str) -> None:
+        """Returns once `is_ready()` holds; other runs of the session go on meanwhile.
+
+        Args:
+            is_ready: is called with the session's lock held, again after each change.
+            wanted: what is waited for, for errors.
+
+        Raises:
+            OutOfRangeError: it does not hold, and there is no session in which it ever could.
+            CancelledError: the session was closed. `DeadlineExceededError`: the time is over.
+        """
+        while not is_ready():
+            if self.surroundings is None:
+                raise OutOfRangeError(f"{wanted}, and outside of a session nothing can change that while the run waits")
+            if self.surroundings.is_closed:
+                raise CancelledError(f"{wanted}, and the session was closed")
+            left = None if self._deadline is None else self._deadline - time.monotonic()
+            if left is not None and left <= 0:
+                raise DeadlineExceededError("Timed out waiting for notification")
+            self.has_waited = True
+            self.surroundings.changed.wait(left)
+
+    def notify(self) -> None:
+        """Tells those who wait that something has changed."""
+        if self.surroundings is not None:
+            self.surroundings.changed.notify_all()
