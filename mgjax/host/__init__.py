@@ -28,6 +28,7 @@ from mgjax.host import (  # noqa: F401
     suppression,
     tables,
     unicode,
+    unigram_sampler,
     vocabularies,
     wav,
 )

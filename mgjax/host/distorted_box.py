@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from mgjax.errors import InvalidArgumentError
+from mgjax.host.streams import below, words
 from mgjax.ops import lower, philox
 
 _Box = tuple[int, int, int, int]
@@ -62,12 +63,12 @@ def sample_distorted_bounding_box_v2(
                 "provide any bounding boxes."
             )
         boxes = [(0, 0, height, width)]
-    words = _words(generator, max_attempts)
+    stream = words(generator, 4 * max_attempts)
     low, high = (np.float32(x) for x in aspect_ratio_range)
     crop = (0, 0, height, width)
     for _ in range(max_attempts):
-        ratio = _unit(next(words)) * (high - low) + low
-        attempt = _crop(height, width, area_range, ratio, words)
+        ratio = _unit(next(stream)) * (high - low) + low
+        attempt = _crop(height, width, area_range, ratio, stream)
         if attempt is not None and _shows_enough(attempt, float(min_object_covered), boxes):
             crop = attempt
             break
@@ -89,7 +90,7 @@ def _in_pixels(boxes: np.ndarray, height: int, width: int) -> list[_Box]:
     return [tuple(int(x) for x in box) for box in boxes.astype(np.float32) * scale]  # type: ignore[misc]
 
 
-def _crop(height: int, width: int, area_range, ratio: np.float32, words: Iterator[int]) -> _Box | None:
+def _crop(height: int, width: int, area_range, ratio: np.float32, stream: Iterator[int]) -> _Box | None:
     """A crop of an aspect ratio and a random area at a random place, or None where rounding leaves none in the range."""
     if ratio <= 0 or area_range[0] > area_range[1] or area_range[1] <= 0:
         return None
@@ -105,7 +106,7 @@ def _crop(height: int, width: int, area_range, ratio: np.float32, words: Iterato
     tallest = min(tallest, height)
     tall = min(tall, tallest)
     if tall < tallest:
-        tall += _below(tallest - tall + 1, words)
+        tall += below(tallest - tall + 1, stream)
     wide = _round(np.float32(tall) * ratio)
     for step, misses in ((1, lambda area: area < least), (-1, lambda area: area > most)):
         if misses(np.float32(wide * tall)):
@@ -114,8 +115,8 @@ def _crop(height: int, width: int, area_range, ratio: np.float32, words: Iterato
     area = np.float32(wide * tall)
     if not least <= area <= most or wide > width or tall > height or wide <= 0 or tall <= 0:
         return None
-    top = _below(height - tall, words) if tall < height else 0
-    left = _below(width - wide, words) if wide < width else 0
+    top = below(height - tall, stream) if tall < height else 0
+    left = below(width - wide, stream) if wide < width else 0
     return top, left, top + tall, left + wide
 
 
@@ -132,25 +133,8 @@ def _shows_enough(crop: _Box, wanted: float, boxes: list[_Box]) -> bool:
     return False
 
 
-def _words(generator, attempts: int) -> Iterator[int]:
-    """The words of the stream; more than reserved only if many were refused, as TensorFlow does."""
-    count, done = 4 * attempts, 0
-    while True:
-        block = np.asarray(philox.words(generator, done + count))[done:]
-        yield from map(int, block)
-        done += count
-
-
 def _unit(word: int) -> np.float32:
     return np.array(0x3F800000 | (word & 0x7FFFFF), np.uint32).view(np.float32)[()] - np.float32(1)
-
-
-def _below(limit: int, words: Iterator[int]) -> int:
-    """An integer below `limit`, all equally likely."""
-    if limit & (limit - 1) == 0:
-        return next(words) & (limit - 1)
-    rest = (2**32 - 1) % limit + 1
-    return next(word for word in words if word >= rest) % limit
 
 
 def _round(x: np.float32) -> int:

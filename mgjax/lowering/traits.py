@@ -44,7 +44,7 @@ class RegisteredTraits:
     def _effects(self, operation: Operation) -> Effects:
         lowering = self._lowerings.get(operation.kind)
         if lowering is None or not (
-            lowering.writes or lowering.draws or lowering.effect or lowering.makes or lowering.context
+            lowering.writes or lowering.draws or lowering.effect or lowering.makes or lowering.keeps or lowering.context
         ):
             return NO_EFFECTS
         # Ops that write take their variables before any list of inputs, so that places do not depend on the attributes.
@@ -54,6 +54,7 @@ class RegisteredTraits:
             overwrites=tuple(place[name] for name in lowering.overwrites),
             draws=lowering.draws,
             makes=lowering.makes is not None,
+            keeps=lowering.keeps,
             takes_context=lowering.context,
             acts=lowering.effect,
         )

@@ -22,6 +22,8 @@ present or None, and returns the object that it stands for from then on: `held` 
 Ops on the handle declare it as they do a variable's. Tables are values: `reads` gets the table, `updates` returns a new
 one and leaves the old as it was. Queues and their like change in place: their ops only declare `reads`, and `effect=True`.
 Such an object is a `HostObject`; so is any other value that only host steps know, such as a dataset.
+An op declared with `keeps=True` has a host object of its own, which no handle leads to: it takes `held` too, and returns the
+object after its outputs.
 An op declared with `context=True` takes the keyword `context`: what a run gives to host steps (`mgjax.host.context`).
 
 **Random numbers.** An op declared with `draws=True` takes the keyword `generator`, a uint32[6] array (key low, key high, then the
@@ -77,6 +79,7 @@ class Lowering:
         numpy: a function for operands that are all NumPy, or None where `function` serves for both.
         host: whether it runs in Python between device programs, on NumPy values (strings, dynamic shapes, files).
         makes: the kind of host object whose handle it makes, or None.
+        keeps: whether it keeps a host object of its own from run to run.
         context: whether it takes what the run gives to host steps: files, functions, waiting.
         effect: whether it acts on the world (prints, writes, asserts), so that it runs once even if nothing uses its results.
         quotes: the inputs that only messages quote: a constant string there does not make it a host step.
@@ -96,6 +99,7 @@ class Lowering:
     numpy: Callable[..., Any] | None = None
     host: bool = False
     makes: str | None = None
+    keeps: bool = False
     context: bool = False
     effect: bool = False
     quotes: tuple[str, ...] = ()
@@ -109,7 +113,7 @@ class Lowering:
     @property
     def hidden(self) -> tuple[str, ...]:
         """The keywords that are no attrs: what a threaded operation takes after its inputs, in this order."""
-        pairs = (("held", self.makes is not None), ("context", self.context), ("generator", self.draws))
+        pairs = (("held", self.makes is not None or self.keeps), ("context", self.context), ("generator", self.draws))
         return tuple(name for name, is_taken in pairs if is_taken)
 
 

@@ -18,6 +18,7 @@ class Effects:
         overwrites: the operands that are variables which it sets whatever they held.
         draws: whether it draws random numbers, and so advances a generator of its own.
         makes: whether it makes, where there is none yet, the host object that its handle stands for.
+        keeps: whether it keeps a host object of its own.
         takes_context: whether it takes what the run gives to host steps.
         acts: whether it acts on the world (prints, checks, writes files), so that it keeps its place.
     """
@@ -26,6 +27,7 @@ class Effects:
     overwrites: tuple[int, ...] = ()
     draws: bool = False
     makes: bool = False
+    keeps: bool = False
     takes_context: bool = False
     acts: bool = False
 

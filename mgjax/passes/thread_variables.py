@@ -13,7 +13,8 @@ references and handles, and gives the next values first, then its results that a
 
 A host object (a table, a queue) is threaded as a variable is, but the operation that makes its handle stays: it takes the
 object that there is, or nothing, as its last operand, and gives the object that there is from then on. An operation that takes
-the run's context gets it as its last operand.
+the run's context gets it as its last operand. An operation that keeps an object of its own takes it after its operands and
+gives it after its results, before its generator.
 
 The function's attributes say what is what: `inputs` has a pair (role, name) for each parameter and `outputs` one for each
 result; roles are "feed", "fetch", "variable", "resource", "generator" and "context".
@@ -84,6 +85,8 @@ class _Threading:
             if (name := self.traits.variable(operation)) is not None:
                 role = self.roles[name] = "resource" if effects.makes else "variable"
                 types.setdefault((role, name), RESOURCE_TYPE if effects.makes else self._variable_type(operation))
+            if effects.keeps:
+                types["resource", operation.name] = RESOURCE_TYPE
             if effects.draws:
                 types["generator", generator_of(operation)] = GENERATOR_TYPE
             if effects.takes_context:
@@ -106,6 +109,8 @@ class _Threading:
             keys.update({self.key(name): None for name in self.uses.written(operation)})
             if effects.makes and (name := self.traits.variable(operation)) is not None:
                 keys[self.key(name)] = None
+            if effects.keeps:
+                keys["resource", operation.name] = None
             if effects.draws:
                 keys["generator", generator_of(operation)] = None
         return keys
@@ -160,9 +165,12 @@ class _Threading:
         effects: Effects = self.traits.effects(operation)
         names = [self.uses.variable(operation.operands[i]) for i in effects.writes]
         operands = [self.value(value, present) for value in operation.operands]
+        own: Key = ("resource", operation.name)
+        if effects.keeps:
+            operands.append(present[own])
         if effects.takes_context:
             operands.append(present[CONTEXT])
-        if not effects.draws and not names:
+        if not effects.draws and not effects.keeps and not names:
             if operands != operation.operands:
                 operation.set_operands(operands)
             return operation
@@ -180,6 +188,8 @@ class _Threading:
         for value in outputs:
             value.index = len(operation.results)
             operation.results.append(value)
+        if effects.keeps:
+            present[own] = operation.add_result(RESOURCE_TYPE)
         if effects.draws:
             present[generator] = operation.add_result(GENERATOR_TYPE)
         return operation
