@@ -7,6 +7,7 @@ import itertools
 import operator
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import jax
@@ -132,6 +133,7 @@ class GraphFunction:
         *,
         constants: Mapping[Any, Any] | None = None,
         errors: str = "ignore",
+        loop_bounds: Mapping[str, int] | None = None,
     ) -> Callable[..., tuple[State, Any]]:
         """The function `step(variables, *values) -> (variables, results)` for fixed feeds and fetches.
 
@@ -141,6 +143,14 @@ class GraphFunction:
             constants: from tensor to a value fixed for good, known while tracing: a batch size that shapes depend on, or
                 an `is_training` flag whose untaken branch is then pruned.
             errors: as in a call: "ignore", "raise" or "return".
+            loop_bounds: from a loop's name to the most rounds that it may run, for use inside of `jit`, of a loop that makes
+                lists longer (a `TensorArray`, or what its gradient takes) and has no bound of its own; the error without
+                it names the loop. Memory is taken for so many rounds. A loop that would run more stops: with errors="return"
+                that is a failure, without it all floating-point results are NaN and all integers the least there is.
+                Outside of `jit` the bound is only the first guess.
+
+        Raises:
+            UnknownNameError: what the fetches need has no such loop; when the function is called.
         """
         fixed = {self.tensor_name(feed): np.asarray(value) for feed, value in (constants or {}).items()}
         names = tuple(self.tensor_name(feed) for feed in feeds)
@@ -149,12 +159,14 @@ class GraphFunction:
         leaves = tuple(self._fetch(leaf) for leaf in flatten(fetches))
         fixed = {name: self._convert(name, value) for name, value in fixed.items()}
 
+        bounds = dict(loop_bounds or {})
+
         def step(variables: Mapping[str, Any], *values: Any) -> tuple[State, Any]:
             if not names and values == (None,):
                 values = ()  # a scan over nothing
             if len(values) != len(names):
                 raise FeedError(f"{len(names)} values are wanted, for {', '.join(names)}; {len(values)} are given")
-            return self._run(names, leaves, fetches, fixed, variables, values, errors)
+            return self._run(names, leaves, fetches, fixed, variables, values, errors, bounds)
 
         return step
 
@@ -191,12 +203,13 @@ class GraphFunction:
         variables: Mapping[str, Any],
         values: Sequence[Any],
         errors: str = "ignore",
+        loop_bounds: Mapping[str, int] = MappingProxyType({}),
     ) -> tuple[State, Any]:
         if errors not in ("ignore", "raise", "return"):
             raise ValueError(f"errors is 'ignore', 'raise' or 'return', not {errors!r}")
         given = {name: self._convert(name, value) for name, value in zip(feeds, values, strict=True)}
         given.update(constants)
-        program = self._program(feeds, fetches, constants, errors != "ignore")
+        program = self._program(feeds, fetches, constants, errors != "ignore", loop_bounds)
         run = _Run(self, program, given, as_state(variables), RunContext(self.files, self.python_functions))
         arrays = run.arrays()
         is_traced = any(isinstance(array, jax.core.Tracer) for array in arrays)
@@ -265,9 +278,10 @@ class GraphFunction:
         fetches: tuple[tuple[str, str], ...],
         constants: Mapping[str, np.ndarray],
         checked: bool,
+        loop_bounds: Mapping[str, int],
     ) -> Program:
         fixed = tuple((name, value.dtype.str, value.shape, value.tobytes()) for name, value in constants.items())
-        key = (feeds, fetches, fixed, checked)
+        key = (feeds, fetches, fixed, checked, tuple(sorted(loop_bounds.items())))
         program = self._programs.get(key)
         if program is None:
             program = self._programs[key] = compile_program(
@@ -278,6 +292,7 @@ class GraphFunction:
                 self.lowerings,
                 tuple(constants),
                 checked,
+                loop_bounds,
             )
         return program
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from mgjax.attributes import FunctionName
-from mgjax.errors import FeedError, UnsupportedError
+from mgjax.errors import FeedError, UnknownNameError, UnsupportedError
 from mgjax.ir import Function, Operation, walk
 from mgjax.lowering.control import CONTROL
 from mgjax.lowering.evaluate import Evaluator
+from mgjax.lowering.loops import loop_name
 from mgjax.lowering.program import Program
 from mgjax.lowering.traits import VARIABLE_KINDS, RegisteredTraits
 from mgjax.metagraph import Graph, build_function, build_library_function, names_by_key, problem_of
@@ -35,6 +37,7 @@ def compile_program(
     lowerings: Mapping[str, Lowering],
     constants: Sequence[str] = (),
     checked: bool = False,
+    loop_bounds: Mapping[str, int] = MappingProxyType({}),
 ) -> Program:
     """The program that computes `fetches` and runs `targets` from `feeds`.
 
@@ -43,8 +46,10 @@ def compile_program(
         targets: nodes.
         constants: those of the feeds whose values are fixed for the program's life.
         checked: whether the program tells which operation fails.
+        loop_bounds: from the names of loops to the most rounds that they may run.
 
     Raises:
+        UnknownNameError: there is no loop of a name in `loop_bounds`.
         UnsupportedError: lists all operations that the fetches need and that cannot be run.
         FeedError: lists the placeholders that the fetches need and that are not fed.
     """
@@ -53,7 +58,13 @@ def compile_program(
     structure_control_flow(function, traits, graph)
     check_supported(function, lowerings)
     make_pure(function, traits)
-    return Program(function, Evaluator(lowerings, graph.op_def, CONTROL), constants, checked)
+    loops = sorted({loop_name(operation) for operation in walk(function.body) if operation.kind == "while"})
+    for name in loop_bounds:
+        if name not in loops:
+            raise UnknownNameError(f"loop_bounds: what the fetches need has no loop {name!r}; its loops are {loops}")
+    evaluator = Evaluator(lowerings, graph.op_def, CONTROL)
+    evaluator.rooms.bounds = dict(loop_bounds)
+    return Program(function, evaluator, constants, checked)
 
 
 def structure_control_flow(function: Function, traits: RegisteredTraits, graph: Graph) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from mgjax import dtypes
 from mgjax.errors import InvalidArgumentError, OpError
-from mgjax.ir import Block, Operation, Value
+from mgjax.ir import Block, Operation, Value, walk
 from mgjax.lowering.distinct import evaluate_bounded_unique
 from mgjax.lowering.evaluate import Environment, Evaluator, NeedsValue, NotComputedError
 from mgjax.lowering.gradients import evaluate_custom_gradient, evaluate_gradient
@@ -42,7 +42,8 @@ def evaluate_if(evaluator: Evaluator, operation: Operation, environment: Environ
                 except OpError as error:
                     failed[block] = error
                     raise
-                return [*(_as_jax(arrays[i]) for i in wanted), *([] if flags is None else [jnp.asarray(flags.first())])]
+                failure = [] if flags is None else [jnp.asarray(flags.first())]
+                return [*(_as_jax(arrays[i]) for i in wanted), *failure, environment.needs]
 
         return compute
 
@@ -52,7 +53,9 @@ def evaluate_if(evaluator: Evaluator, operation: Operation, environment: Environ
             if _needs_what_is_missing(operation.regions[side], environment) and not _is_possible(branches[side]):
                 # It takes what an earlier branch on the same predicate, which was known then, did not compute.
                 return evaluator.block(other, (), environment)
-        if any(_may_be_undefined(value) for region in operation.regions for value in region.results):
+        if any(_may_be_undefined(value) for region in operation.regions for value in region.results) or any(
+            inner.kind == "while" for region in operation.regions for inner in walk(region)
+        ):
             branches = _filled(branches)
         outputs = jax.lax.cond(predicate, *branches)
     except TypeError as error:
@@ -64,6 +67,7 @@ def evaluate_if(evaluator: Evaluator, operation: Operation, environment: Environ
         if len(failed) != 1 or error is not failed.get(then, failed.get(otherwise)):
             raise
         return _other_side(evaluator, operation, environment, *failed.items())
+    environment.add_needs(outputs.pop())
     if environment.flags is not None:
         environment.flags.add(outputs.pop())
     arrays = dict(zip(wanted, outputs, strict=True))
@@ -120,7 +124,12 @@ def _filled(branches: list[Callable[[], list[Any]]]) -> list[Callable[[], list[A
     types = [jax.eval_shape(branch) for branch in branches]
 
     def filled(branch: Callable[[], list[Any]], other: list[Any]) -> Callable[[], list[Any]]:
-        return lambda: [fitted(array, type) for array, type in zip(branch(), other, strict=True)]
+        def compute() -> list[Any]:
+            *arrays, needs = branch()
+            needs = {loop: needs.get(loop, np.int32(0)) for loop in {**needs, **other[-1]}}
+            return [*(fitted(array, type) for array, type in zip(arrays, other[:-1], strict=True)), needs]
+
+        return compute
 
     return [filled(branches[0], types[1]), filled(branches[1], types[0])]
 

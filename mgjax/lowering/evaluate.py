@@ -31,9 +31,11 @@ class Environment(dict[Value, Any]):
         flags: takes what must hold and only the running program can tell; None where nobody asks for errors.
         raises: whether, without flags, a check of known values raises: whoever evaluates a branch can then ask whether it runs.
         is_inside_jit: whether nobody can be asked, so that without flags checks in a branch or loop let everything pass.
+        needs: takes how many rounds a loop ran for which there was no room (`mgjax.lowering.loops`); None where loops can
+            look at their values themselves.
     """
 
-    __slots__ = ("flags", "is_inside_jit", "raises")
+    __slots__ = ("flags", "is_inside_jit", "needs", "raises")
 
     def __init__(
         self,
@@ -42,22 +44,61 @@ class Environment(dict[Value, Any]):
         *,
         raises: bool = True,
         is_inside_jit: bool = False,
+        needs: dict[int, Any] | None = None,
     ):
         super().__init__(values)
         self.flags = flags
+        self.needs = needs
         self.raises = raises
         self.is_inside_jit = is_inside_jit
 
     @contextlib.contextmanager
     def region(self) -> Iterator[Flags | None]:
-        """A scope for what may not run, with flags of its own, which whoever evaluates the region adds to those around it."""
-        before = self.flags, self.raises
+        """A scope for what may not run, with flags and needs of its own, which whoever evaluates it adds to those around it."""
+        before = self.flags, self.raises, self.needs
+        self.needs = {}
         self.flags = None if self.flags is None else Flags(self.flags.sites)
         self.raises = self.raises and not self.is_inside_jit
         try:
             yield self.flags
         finally:
-            self.flags, self.raises = before
+            self.flags, self.raises, self.needs = before
+
+    def add_needs(self, needs: Mapping[int, Any]) -> None:
+        """Adds what a region needs."""
+        for loop, rounds in needs.items():
+            assert self.needs is not None
+            self.needs[loop] = jnp.maximum(self.needs[loop], rounds) if loop in self.needs else rounds
+
+
+class Rooms:
+    """For how many rounds the lists of loops have room, where nothing bounds the rounds.
+
+    Attributes:
+        bounds: what the caller said, by the name of the loop.
+    """
+
+    def __init__(self) -> None:
+        self.bounds: Mapping[str, int] = {}
+        self._rounds: dict[Operation, int] = {}
+        self._loops: dict[Operation, int] = {}
+
+    def number(self, loop: Operation) -> int:
+        """The number under which the loop's need is given."""
+        return self._loops.setdefault(loop, len(self._loops))
+
+    def rounds(self, loop: Operation, first: int) -> int:
+        """For how many rounds there was room in the end; `first` if it was never asked."""
+        return self._rounds.get(loop, first)
+
+    def enlarge(self, needs: Mapping[int, Any]) -> bool:
+        """Makes room for what was needed; whether anything was."""
+        loops = list(self._loops)
+        missing = {loops[number]: int(rounds) for number, rounds in needs.items() if int(rounds)}
+        for loop, rounds in missing.items():
+            # In powers of two, so that few programs are compiled.
+            self._rounds[loop] = max(1 << (rounds - 1).bit_length(), 2 * self._rounds.get(loop, 1))
+        return bool(missing)
 
 
 class NeedsValue(Exception):
@@ -130,6 +171,7 @@ class Evaluator:
         self.on_host: set[Operation] = set()
         self.bounds: dict[Value, int] = {}
         self.compiled_rounds: dict[Any, Any] = {}
+        self.rooms = Rooms()
 
     def run(self, operations: Iterable[Operation], environment: Environment) -> None:
         """Evaluates the operations in order; adds their results to the environment."""

@@ -2,32 +2,46 @@
 
 The number of rounds comes from an analysis of the condition: a comparison of a counter with what is known, or a
 conjunction of such. If only some parts of a conjunction can be read so, they are a bound. A list that rounds make longer
-(`mgjax.ops.lists`) gets room for all of them before the first; that takes the number of rounds or a bound.
+(`mgjax.ops.element_lists`) gets room for all of them before the first. That takes the number of rounds or a bound; where
+there is none it is guessed. The compiled loop then counts its rounds, and gives the number as something that it *needs* where
+there was not room for so many (`Environment.needs`): whoever runs the program makes room and runs it again. In the caller's
+own `jit` nobody can do that, and the caller has to give a bound.
 
-What neither can hold runs on the host, round by round, each compiled: a loop that makes a list longer without a bound, that
-changes a shape, or whose body is a host step.
+What no compiled loop can hold runs on the host, round by round, each compiled: a loop that changes a shape, or whose body is a
+host step.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mgjax.errors import OpError
+from mgjax.errors import OpError, ResourceExhaustedError, UnsupportedError
 from mgjax.ir import Block, Operation, Value, walk
 from mgjax.lowering.evaluate import Environment, Evaluator, NeedsValue, NotComputedError
 from mgjax.lowering.flags import NOTHING, Flags, Sites
-from mgjax.ops import ANY, ElementList, HostObject, PieceList, fitted, is_known
+from mgjax.ops import ANY, ElementList, HostObject, PieceList, claim, fitted, is_known
 from mgjax.passes import free_values
 
 _ROOM = 4
 """Elements: what a round on the host may add to a list."""
+
+_FIRST_ROOM = 32
+"""Rounds: the first guess for how many a loop needs room."""
+
+_MOST_BEYOND = 16
+"""How many times the rounds that there is room for a loop goes on without it, to find out how many it needs.
+
+Not for ever: what it computes then may be wrong, and its end depend on that."""
+
+_LARGEST_ROOM = 1 << 28
+"""Bytes: a list that would be larger, by a bound that is not exact, starts with a guess."""
 
 _STATIC_SIZE = 64
 """Elements: smaller NumPy arrays that a round on the host captures are part of its program."""
@@ -42,6 +56,10 @@ class NeedsHost(Exception):
         self.reason = reason
 
 
+class _TooLarge(Exception):
+    """Room for all rounds that a bound allows takes too much memory to be taken unasked."""
+
+
 class _ShapeChange(Exception):
     """A carried value has another shape or structure after a round."""
 
@@ -54,6 +72,24 @@ class Rounds:
     is_exact: bool
 
 
+@dataclass(slots=True)
+class Room:
+    """For how many rounds a loop's lists have room, and what comes of it.
+
+    Attributes:
+        rounds: how many; None where the caller would have to say it.
+        is_sure: whether more are impossible.
+        growth: for each list that gets longer, its place among what is carried, how many elements it had room for, and how
+            many a round adds.
+        is_tight: whether a list must not be larger than `_LARGEST_ROOM`.
+    """
+
+    rounds: int | None
+    is_sure: bool
+    is_tight: bool
+    growth: dict[int, tuple[int, int]] = field(default_factory=dict)
+
+
 def evaluate_while(evaluator: Evaluator, operation: Operation, environment: Environment) -> Sequence[Any]:
     """The final values of what the loop carries; those that are known while tracing stay NumPy."""
     initial = [environment[value] for value in operation.operands]
@@ -64,30 +100,61 @@ def evaluate_while(evaluator: Evaluator, operation: Operation, environment: Envi
     rounds = count_rounds(evaluator, operation, environment)
     if rounds.is_exact and rounds.most == 0:
         return initial
+    while True:
+        results, need = _compiled_loop(evaluator, operation, environment, initial, rounds)
+        if need is None:
+            return results
+        number = evaluator.rooms.number(operation)
+        if environment.needs is not None:
+            environment.add_needs({number: need})
+            return results
+        if isinstance(need, jax.core.Tracer):
+            raise NeedsHost(operation, "nothing bounds its rounds")
+        if not evaluator.rooms.enlarge({number: need}):
+            return results
+
+
+def _compiled_loop(
+    evaluator: Evaluator, operation: Operation, environment: Environment, initial: list[Any], rounds: Rounds
+) -> tuple[Sequence[Any], Any]:
+    """The results, and how many rounds there was no room for: None where that cannot be, 0 where it was not so."""
     condition, body = operation.regions
     flags = environment.flags
+    count = len(body.parameters)
 
     def step(carried: Sequence[Any]) -> list[Any]:
         with environment.region() as flags:
-            arrays = evaluator.block(body, carried[: len(body.parameters)], environment)
+            arrays = evaluator.block(body, carried[:count], environment)
             if flags is not None:
                 if not rounds.is_exact and _may_fail(evaluator, condition):
                     evaluator.block(condition, arrays, environment)
-                arrays = [*arrays, jnp.where(carried[-1] == NOTHING, flags.first(), carried[-1])]
+                arrays = [*arrays, jnp.where(carried[count] == NOTHING, flags.first(), carried[count])]
+            environment.add_needs(carried[-1])
+            arrays = [*arrays, environment.needs]
         return [_like(_as_carried(array), before) for array, before in zip(arrays, carried, strict=True)]
 
     def goes_on(carried: Sequence[Any]) -> Any:
         with environment.region():
-            go = jnp.reshape(evaluator.block(condition, carried[: len(body.parameters)], environment)[0], ())
-        return go if flags is None else go & (carried[-1] == NOTHING)
+            go = jnp.reshape(evaluator.block(condition, carried[:count], environment)[0], ())
+            if environment.needs:
+                raise NeedsHost(operation, "its condition has a loop without a bound")
+        for need in carried[-1].values():
+            go &= need == 0
+        return go if flags is None else go & (carried[count] == NOTHING)
 
     if flags is not None:
         if not rounds.is_exact and _may_fail(evaluator, condition):
             evaluator.block(condition, initial, environment)
         initial = [*initial, NOTHING]
-    carried = [_as_carried(array) for array in initial]
+    initial = [*initial, {}]
+    room = _room(evaluator, operation, environment, rounds)
+    start = [_as_carried(array) for array in initial]
     try:
-        carried, added = _settle(step, carried, rounds)
+        try:
+            carried, added = _settle(step, start, operation, room)
+        except _TooLarge:
+            room = Room(evaluator.rooms.rounds(operation, _FIRST_ROOM), is_sure=False, is_tight=False)
+            carried, added = _settle(step, start, operation, room)
     except _ShapeChange as change:
         raise NeedsHost(operation, str(change)) from change
     except NotComputedError:
@@ -98,17 +165,52 @@ def evaluate_while(evaluator: Evaluator, operation: Operation, environment: Envi
             raise NeedsHost(operation, f"a round fails, {error}") from error
         if rounds.is_exact:
             raise
-        flags.add(jnp.where(goes_on(carried), flags.failed(error, operation, "round"), NOTHING))
-        return initial[:-1]
+        flags.add(jnp.where(goes_on(start), flags.failed(error, operation, "round"), NOTHING))
+        return initial[:count], None
+    need: Any = None
     if rounds.is_exact:
         assert rounds.most is not None
         final, _ = jax.lax.scan(lambda carry, _: (step(carry), None), carried, None, length=rounds.most)
+    elif room.growth and not room.is_sure:
+        assert room.rounds is not None
+        most = np.int32(room.rounds + 1 if environment.is_inside_jit else _MOST_BEYOND * room.rounds)
+        final, ran = jax.lax.while_loop(
+            lambda state: goes_on(state[0]) & (state[1] < most),
+            lambda state: (step(state[0]), state[1] + np.int32(1)),
+            (carried, np.int32(0)),
+        )
+        need = jnp.where(ran > room.rounds, ran, np.int32(0))
     else:
         final = jax.lax.while_loop(goes_on, step, carried)
+    for i, (capacity, growth) in room.growth.items():
+        if final[i].skips:
+            missing = -((capacity - final[i].length) // np.int32(growth))
+            missing = jnp.where(final[i].length > final[i].capacity, missing, np.int32(0))
+            need = missing if need is None else jnp.maximum(need, missing)
+    environment.add_needs(final[-1]) if final[-1] else None
     if flags is not None:
-        flags.add(final[-1])
+        flags.add(final[count])
+        if need is not None and environment.is_inside_jit:
+            problem = f"it ran more rounds than loop_bounds gives it, {room.rounds}"
+            flags.require(claim(need == 0, problem, error=ResourceExhaustedError), operation, "rounds")
     released = [_released(*known, rounds) for known in zip(final, initial, added, strict=True)]
-    return released[: len(operation.results)]
+    return released[: len(operation.results)], need
+
+
+def _room(evaluator: Evaluator, operation: Operation, environment: Environment, rounds: Rounds) -> Room:
+    rooms = evaluator.rooms
+    if rounds.most is not None:
+        is_tight = not rounds.is_exact and not environment.is_inside_jit
+        return Room(max(rounds.most, rooms.rounds(operation, 0)), is_sure=True, is_tight=is_tight)
+    given = rooms.bounds.get(loop_name(operation))
+    if environment.is_inside_jit:
+        return Room(given, is_sure=False, is_tight=False)
+    return Room(rooms.rounds(operation, given or _FIRST_ROOM), is_sure=False, is_tight=False)
+
+
+def loop_name(operation: Operation) -> str:
+    """The name by which a caller speaks of a loop: that of its scope, or of its `While` operation."""
+    return operation.name.removesuffix("/LoopCond")
 
 
 def _may_fail(evaluator: Evaluator, block: Block) -> bool:
@@ -141,11 +243,12 @@ def _structure(tree: Any) -> Any:
     return jax.tree.structure(tree)
 
 
-def _settle(step: Callable, carried: list[Any], rounds: Rounds) -> tuple[list[Any], list[int | None]]:
+def _settle(step: Callable, carried: list[Any], operation: Operation, room: Room) -> tuple[list[Any], list[int | None]]:
     """The values before the first round in the structure that a round keeps: buffers made, and large enough.
 
     Also how many elements a round adds to each list, where that is the same whatever the round does.
     """
+    carried = list(carried)
     added: list[int | None] = [None] * len(carried)
     for _ in range(8):
         after = jax.eval_shape(step, carried)
@@ -155,7 +258,9 @@ def _settle(step: Callable, carried: list[Any], rounds: Rounds) -> tuple[list[An
             if isinstance(before, ElementList) and isinstance(found, ElementList):
                 if isinstance(before.length, int) and isinstance(found.length, int):
                     added[i] = found.length - before.length
-                carried[i] = _settled_list(before, found, rounds)
+                carried[i] = _settled_list(before, found, operation, room, i)
+            elif isinstance(before, dict):
+                carried[i] = {loop: np.int32(0) for loop in found}
             elif before is None and found is not None:
                 # A variable without a value that a round gives one.
                 carried[i] = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), found)
@@ -166,18 +271,29 @@ def _settle(step: Callable, carried: list[Any], rounds: Rounds) -> tuple[list[An
     raise _ShapeChange("what it carries changes from round to round")
 
 
-def _settled_list(before: ElementList, found: ElementList, rounds: Rounds) -> ElementList:
+def _settled_list(before: ElementList, found: ElementList, operation: Operation, room: Room, place: int) -> ElementList:
     if before.known != found.known:
         before = before.with_(known=found.known if before.known == ANY else None)
+    if found.skips and not before.skips:
+        before = before.with_(skips=True)
     if isinstance(before.length, int) and not isinstance(found.length, int):
         before = before.with_(length=jnp.asarray(before.length, np.int32))
     elif isinstance(before.length, int) and found.length != before.length:
         return before.with_(length=jnp.asarray(before.length, np.int32))
     elif found.capacity > before.capacity:
-        if rounds.most is None:
-            raise _ShapeChange("it makes a list longer, and nothing bounds the number of rounds")
+        if room.rounds is None:
+            name = loop_name(operation)
+            raise UnsupportedError(
+                f"nothing bounds the rounds of the loop {name!r}, which makes lists longer (a TensorArray, or what its "
+                "gradient takes), and inside of jit, grad and the like it cannot be run again with more room: give a bound "
+                f"with fn.bind(..., loop_bounds={{{name!r}: ...}}), or call fn outside of them"
+            )
         growth = found.capacity - before.capacity
-        before = before.with_capacity(before.capacity + growth * rounds.most).with_(is_fixed=True)
+        size = sum(math.prod(x.shape[1:]) * x.dtype.itemsize for x in jax.tree.leaves(found.buffer))
+        if room.is_tight and size * growth * room.rounds > _LARGEST_ROOM:
+            raise _TooLarge
+        room.growth[place] = before.capacity, growth
+        before = before.with_capacity(before.capacity + growth * room.rounds).with_(is_fixed=True)
     if isinstance(found, PieceList):
         raise _ShapeChange("the elements of a list differ in shape")
     return before if before.buffer is not None and is_plain(before.buffer) else fitted(before, found)
@@ -329,7 +445,9 @@ def _run_on_host(
     carried = [_with_room(_entered(array)) for array in carried]
     sites = None if environment.flags is None else environment.flags.sites
     while bool(np.asarray(_round(evaluator, condition, carried, captured, sites)[0]).reshape(())):
-        carried = _round(evaluator, body, [_with_room(array) for array in carried], captured, sites)
+        given = [_with_room(array) for array in carried]
+        while (carried := _round(evaluator, body, given, captured, sites)) and any(map(_is_overfull, carried)):
+            given = [_enlarged(array) for array in given]
     return [_left(array, old) for array, old in zip(carried, before, strict=True)]
 
 
@@ -343,6 +461,14 @@ def _left(array: Any, before: Any) -> Any:
     if not isinstance(array, ElementList) or not isinstance(before, ElementList) or before.is_fixed:
         return array
     return array.with_(length=int(array.length), is_fixed=False)
+
+
+def _is_overfull(array: Any) -> bool:
+    return isinstance(array, ElementList) and int(array.length) > array.capacity
+
+
+def _enlarged(array: Any) -> Any:
+    return array.with_capacity(4 * array.capacity) if isinstance(array, ElementList) and array.is_fixed else array
 
 
 def _with_room(array: Any) -> Any:
@@ -360,18 +486,21 @@ def _round(
     key = (block, tuple((x.dtype.str, x.shape, x.tobytes()) for x in static.values() if x.dtype.kind != "O"))
     if key not in compiled and not any(_is_opaque(array) for array in [*carried, *captured.values()]):
 
-        def step(carried: Sequence[Any], given: dict[int, Any], names: tuple[Value, ...]) -> tuple[list[Any], Any]:
+        def step(carried: Sequence[Any], given: dict[int, Any], names: tuple[Value, ...]) -> tuple[list[Any], Any, Any]:
             flags = None if sites is None else Flags(sites)
-            inner = Environment({**static, **{names[i]: array for i, array in given.items()}}, flags)
+            inner = Environment({**static, **{names[i]: array for i, array in given.items()}}, flags, needs={})
             arrays = [_as_carried(array) for array in evaluator.block(block, carried, inner)]
-            return arrays, None if flags is None else flags.first()
+            return arrays, None if flags is None else flags.first(), inner.needs
 
         compiled[key] = jax.jit(step, static_argnums=2)
     failed: Any = NOTHING
     if compiled.get(key) is not None:
         names = tuple(value for value in captured if value not in static)
         try:
-            arrays, failed = compiled[key](list(carried), {i: captured[v] for i, v in enumerate(names)}, names)
+            arrays, failed, needs = compiled[key](list(carried), {i: captured[v] for i, v in enumerate(names)}, names)
+            if needs and evaluator.rooms.enlarge(needs):
+                del compiled[key]
+                return _round(evaluator, block, carried, captured, sites)
             if sites is None or failed == NOTHING:
                 return list(arrays)
         except (NeedsValue, NeedsHost):

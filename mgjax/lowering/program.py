@@ -117,7 +117,7 @@ class Program:
             UnsupportedError: the fetches need a host step, which no transformation can hold.
         """
         values = zip(self.function.body.parameters, arrays, strict=True)
-        environment = Environment(values, self._flags(), is_inside_jit=True)
+        environment = Environment(values, self._flags(), is_inside_jit=True, needs={})
         self._refuse_context()
         with jax.enable_x64(True), jax.default_matmul_precision("highest"):
             try:
@@ -133,7 +133,8 @@ class Program:
                     f"{need}; it runs on the host only, so call fn outside of jit, grad and the like"
                 ) from need
             failed = NOTHING if environment.flags is None else environment.flags.first()
-            return [_as_array(environment[value]) for value in self.function.body.results], failed
+            results = [_as_array(environment[value]) for value in self.function.body.results]
+            return _spoilt(results, environment.needs or {}), failed
 
     def _flags(self) -> Flags | None:
         return None if self.sites is None else Flags(self.sites)
@@ -199,8 +200,13 @@ class Program:
         results: dict[Value, Any] = {}
         for stage in stages:
             if stage.device:
-                compiled = self._compiled(stage, environment, known, is_last=stage is stages[-1])
-                given, failed = compiled.call([environment[value] for value in compiled.takes])
+                while True:
+                    compiled = self._compiled(stage, environment, known, is_last=stage is stages[-1])
+                    given, failed, needs = compiled.call([environment[value] for value in compiled.takes])
+                    if not needs or not self._evaluator.rooms.enlarge(needs):
+                        break
+                    for key in [key for key, other in stage.compiled.items() if other is compiled]:
+                        stage.compiled.pop(key, None)
                 if self.sites is not None and failed != NOTHING:
                     self._raise(self.sites[int(failed)], stage, environment)
                 environment.update(zip(stage.gives, given, strict=True))
@@ -242,12 +248,12 @@ class Program:
             return compiled
         constants: dict[Value, np.ndarray] = {}
 
-        def device_program(given: Sequence[Any]) -> tuple[list[Any], Any]:
-            inner = Environment({**static, **dict(zip(takes, given, strict=True))}, self._flags())
+        def device_program(given: Sequence[Any]) -> tuple[list[Any], Any, Any]:
+            inner = Environment({**static, **dict(zip(takes, given, strict=True))}, self._flags(), needs={})
             self._evaluator.run(stage.device, inner)
             if not is_last:
                 constants.update({value: inner[value] for value in stage.gives if _is_small_constant(inner[value])})
-            return [_as_array(inner[value]) for value in stage.gives], inner.flags and inner.flags.first()
+            return [_as_array(inner[value]) for value in stage.gives], inner.flags and inner.flags.first(), inner.needs
 
         compiled = stage.compiled[key] = Compiled(jax.jit(device_program), takes, constants)
         return compiled
@@ -262,7 +268,7 @@ class Program:
         traced = {value: array for value, array in given.items() if value not in known}
 
         def operands(arrays: Sequence[Any]) -> dict[int, Any]:
-            inner = Environment({**known, **dict(zip(traced, arrays, strict=True))}, raises=False)
+            inner = Environment({**known, **dict(zip(traced, arrays, strict=True))}, raises=False, needs={})
             self._evaluator.run(needed, inner)
             return {i: _as_array(inner[value]) for i, value in enumerate(wanted)}
 
@@ -506,6 +512,22 @@ def _outermost_value(value: Value, function: Function) -> Value | None:
     """The value if the function's own block defines it, else None."""
     block = value.owner.block if isinstance(value.owner, Operation) else value.owner
     return value if block is function.body else None
+
+
+def _spoilt(arrays: list[Any], needs: Mapping[int, Any]) -> list[Any]:
+    """Results that nobody takes for right where a loop ran more rounds than the caller said: NaN, or the least integer."""
+    if not needs:
+        return arrays
+    is_wrong = jnp.any(jnp.stack(list(needs.values())) > 0)
+
+    def spoilt(array: Any) -> Any:
+        if not hasattr(array, "dtype") or array.dtype.kind not in "fciuV":
+            return array
+        is_integer = jnp.issubdtype(array.dtype, jnp.integer)
+        wrong = jnp.iinfo(array.dtype).min if is_integer else jnp.nan
+        return jnp.where(is_wrong, jnp.asarray(wrong, array.dtype), array)
+
+    return [spoilt(array) if isinstance(array, (jax.Array, np.ndarray)) else array for array in arrays]
 
 
 def _as_array(array: Any) -> Any:

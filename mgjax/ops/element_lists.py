@@ -37,13 +37,14 @@ class ElementList:
         adds: whether a write adds to what is there, as in the arrays of gradients.
         grows: whether a write past the end makes the list longer.
         is_alike: whether all elements must have the shape that the first one has.
+        skips: whether a write past the end, at an index that is not known while tracing, may leave out places before it.
         known: the value of all elements, where they are one that is known while tracing (`ANY` while there are none), such
             as the shapes that the gradient of a loop keeps; None otherwise.
     """
 
     def __init__(
         self, buffer, length, capacity, shape, dtype, is_fixed=False, adds=False, grows=False, known=None,
-        is_alike=False,
+        is_alike=False, skips=False,
     ):  # fmt: skip
         self.buffer = buffer
         self.length = length
@@ -55,12 +56,14 @@ class ElementList:
         self.grows = grows
         self.known = known
         self.is_alike = is_alike
+        self.skips = skips
 
     def tree_flatten(self):
         is_known = isinstance(self.length, int)
         children = (self.buffer, None if is_known else self.length)
         known = (self.length if is_known else None, self.capacity, self.shape)
-        return children, (*known, self.dtype, self.is_fixed, self.adds, self.grows, self.known, self.is_alike)
+        manner = (self.is_fixed, self.adds, self.grows, self.known, self.is_alike, self.skips)
+        return children, (*known, self.dtype, *manner)
 
     @classmethod
     def tree_unflatten(cls, known, children):
@@ -68,7 +71,9 @@ class ElementList:
         return cls(children[0], children[1] if length is None else length, *rest)
 
     def with_(self, **changes: Any) -> ElementList:
-        names = ("buffer", "length", "capacity", "shape", "dtype", "is_fixed", "adds", "grows", "known", "is_alike")
+        names = (
+            "buffer", "length", "capacity", "shape", "dtype", "is_fixed", "adds", "grows", "known", "is_alike", "skips",
+        )  # fmt: skip
         return type(self)(**{name: changes.get(name, getattr(self, name)) for name in names})
 
     def with_capacity(self, capacity: int) -> ElementList:
@@ -131,7 +136,7 @@ class ElementList:
             else:
                 # In a loop: one more element a round, until whoever compiles it fixes the capacity.
                 self = self if self.is_fixed else self.with_capacity(self.capacity + 1)
-                self = self.with_(length=jnp.maximum(self.length, jnp.asarray(index, np.int32) + 1))
+                self = self.with_(length=jnp.maximum(self.length, jnp.asarray(index, np.int32) + 1), skips=True)
         elif known is not None and known >= self.capacity:
             raise InvalidArgumentError(
                 f"Tried to write to index {known} but array is not resizeable and size is: {self.capacity}"
@@ -408,7 +413,8 @@ def fitted(x: Any, other: Any) -> Any:
             length = jnp.asarray(length, np.int32)
         if known != other.known:
             known = other.known if known == ANY else known if other.known == ANY else None
-        return x.with_(length=length, known=known, shape=x.shape if x.shape == other.shape else None)
+        shape = x.shape if x.shape == other.shape else None
+        return x.with_(length=length, known=known, shape=shape, skips=x.skips or other.skips)
     if isinstance(x, Optional) and isinstance(other, Optional):
         found = {kind_of(components): components for components in x.alternatives}
         for components in other.alternatives:
