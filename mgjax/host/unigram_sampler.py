@@ -8,8 +8,7 @@ import numpy as np
 
 from mgjax.errors import InvalidArgumentError
 from mgjax.host.streams import below, words
-from mgjax.ops import HostObject, lower, philox
-from mgjax.ops.candidates import BLOCKS_PER_SAMPLE
+from mgjax.ops import HostObject, candidates, lower, philox
 
 _MOST = 2**31 - 1
 
@@ -45,7 +44,7 @@ def learned_unigram_candidate_sampler(true_classes, *, num_true, num_sampled, un
         )
     if unique and num_sampled > range_max:
         raise InvalidArgumentError(f"Sampler's range is too small: {num_sampled} unique classes of {range_max}")
-    if true_classes.size and not (0 <= true_classes.min() and true_classes.max() < range_max):
+    if true_classes.size and not (true_classes.min() >= 0 and true_classes.max() < range_max):
         raise InvalidArgumentError(f"true_classes must lie in [0, {range_max})")
     known = held or ClassCounts(np.ones(range_max, np.int32))
     ends = np.cumsum(known.counts, dtype=np.int64)
@@ -57,7 +56,7 @@ def learned_unigram_candidate_sampler(true_classes, *, num_true, num_sampled, un
             return p * np.float32(num_sampled)
         return -np.expm1(np.float32(tries) * np.log1p(-p))
 
-    after = philox.skip(generator, (BLOCKS_PER_SAMPLE * num_sampled + 3) // 4)
+    after = philox.skip(generator, (candidates.BLOCKS_PER_SAMPLE * num_sampled + 3) // 4)
     return sampled, expected(true_classes), expected(sampled), known.with_classes(true_classes), np.asarray(after)
 
 
