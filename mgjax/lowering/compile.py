@@ -10,6 +10,7 @@ from mgjax.errors import FeedError, UnknownNameError, UnsupportedError
 from mgjax.ir import Function, Operation, walk
 from mgjax.lowering.control import CONTROL
 from mgjax.lowering.evaluate import Evaluator
+from mgjax.lowering.library import LibraryFunctions
 from mgjax.lowering.loops import loop_name
 from mgjax.lowering.program import Program
 from mgjax.lowering.traits import VARIABLE_KINDS, RegisteredTraits
@@ -62,9 +63,21 @@ def compile_program(
     for name in loop_bounds:
         if name not in loops:
             raise UnknownNameError(f"loop_bounds: what the fetches need has no loop {name!r}; its loops are {loops}")
-    evaluator = Evaluator(lowerings, graph.op_def, CONTROL)
+    evaluator = _evaluator(graph, lowerings)
     evaluator.rooms.bounds = dict(loop_bounds)
     return Program(function, evaluator, constants, checked)
+
+
+def _evaluator(graph: Graph, lowerings: Mapping[str, Lowering]) -> Evaluator:
+    def compile_function(name: FunctionName) -> Program:
+        function = build_library_function(graph, name.name, name.attrs)
+        traits = RegisteredTraits(lowerings)
+        structure_control_flow(function, traits, graph)
+        check_supported(function, lowerings)
+        make_pure(function, traits)
+        return Program(function, _evaluator(graph, lowerings), checked=True)
+
+    return Evaluator(lowerings, graph.op_def, CONTROL, LibraryFunctions(compile_function))
 
 
 def structure_control_flow(function: Function, traits: RegisteredTraits, graph: Graph) -> None:

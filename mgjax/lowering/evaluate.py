@@ -11,7 +11,7 @@ import contextlib
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -147,6 +147,13 @@ class Step:
     checks: tuple[Check, ...]
 
 
+class Functions(Protocol):
+    """The library functions that host steps call; `mgjax.lowering.library` has them."""
+
+    def decoded(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
+        """Attributes with functions in the place of functions' names."""
+
+
 class Evaluator:
     """Evaluates blocks with a set of lowerings.
 
@@ -155,6 +162,7 @@ class Evaluator:
         op_def: the op's definition, or None; says which inputs are lists.
         control: from the kind of a structured operation ("if", "while") to what evaluates it: a function of this
             evaluator, the operation and the environment, that returns the operation's results.
+        functions: the library functions that host steps call.
     """
 
     def __init__(
@@ -162,10 +170,12 @@ class Evaluator:
         lowerings: Mapping[str, Lowering],
         op_def: Callable[[str], opdefs.OpDef | None],
         control: Mapping[str, Callable[[Evaluator, Operation, Environment], Sequence[Any]]],
+        functions: Functions,
     ):
         self.lowerings = lowerings
         self.op_def = op_def
         self.control = control
+        self.functions = functions
         self._steps: dict[Operation, Step] = {}
         # What lowerings of loops know: loops that only the host can run, upper bounds of counters, rounds compiled there.
         self.on_host: set[Operation] = set()
@@ -206,6 +216,8 @@ class Evaluator:
                 keywords = {k: v for k, v in keywords.items() if k in op_def.attrs}
         else:
             keywords = {name: attributes[name] for name in lowering.keywords if name in attributes}
+        if lowering.calls:
+            keywords = self.functions.decoded(keywords)
         arguments = tuple(self._arguments(operation, lowering))
         checks = tuple(_prepare_check(check, lowering, operation) for check in lowering.checks)
         return Step(

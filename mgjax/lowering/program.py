@@ -318,7 +318,16 @@ class Program:
         if lowering.quotes and not lowering.host:
             operands = [v for v in operation.operands if v.producer is None or not _is_text(v.producer)]
             return any(map(_holds_objects, operands))
-        return lowering.host or any(map(_holds_objects, (*operation.operands, *operation.results)))
+        if lowering.host or any(map(_holds_objects, (*operation.operands, *operation.results))):
+            return True
+        return any(map(self._may_be_dataset, operation.operands))
+
+    def _may_be_dataset(self, value: Value) -> bool:
+        """Whether a variant comes from the host, where it may be a dataset; else it is a list or an optional of arrays."""
+        if value.type.dtype is not dtypes.variant:
+            return False
+        producer = value.producer
+        return value.owner is self.function.body if producer is None else self._is_host(producer)
 
     def _stage_of(self) -> dict[Operation, int]:
         """The stage of each operation: as early as its operands allow. A host step belongs to the stage before it."""

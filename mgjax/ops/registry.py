@@ -26,6 +26,10 @@ An op declared with `keeps=True` has a host object of its own, which no handle l
 object after its outputs.
 An op declared with `context=True` takes the keyword `context`: what a run gives to host steps (`mgjax.host.context`).
 
+**Functions.** An op declared with `calls=True` gets, in the place of the names of library functions among its attrs, functions that
+a host step can call (`mgjax.host.datasets.LibraryFunction`). What such an op captures of variables and host objects it gets as a
+`Reference`, to be looked up in the run in which the function is called.
+
 **Random numbers.** An op declared with `draws=True` takes the keyword `generator`, a uint32[6] array (key low, key high, then the
 128-bit counter, lowest word first), and returns its outputs followed by the generator after the draw.
 
@@ -81,6 +85,7 @@ class Lowering:
         makes: the kind of host object whose handle it makes, or None.
         keeps: whether it keeps a host object of its own from run to run.
         context: whether it takes what the run gives to host steps: files, functions, waiting.
+        calls: whether it calls library functions that its attrs name.
         effect: whether it acts on the world (prints, writes, asserts), so that it runs once even if nothing uses its results.
         quotes: the inputs that only messages quote: a constant string there does not make it a host step.
         checks: what must hold of its operands or results, each as `check` takes it.
@@ -101,6 +106,7 @@ class Lowering:
     makes: str | None = None
     keeps: bool = False
     context: bool = False
+    calls: bool = False
     effect: bool = False
     quotes: tuple[str, ...] = ()
     checks: tuple[Callable[..., Any], ...] = ()

@@ -1,0 +1,236 @@
+"""Iterators as the graph knows them: made, initialized with a dataset, asked for the next element, named by strings."""
+
+from __future__ import annotations
+
+import itertools
+import weakref
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from mgjax.dtypes import DType
+from mgjax.errors import FailedPreconditionError, InvalidArgumentError, OutOfRangeError
+from mgjax.host.datasets.dataset import Captured, Dataset, Element, Pipeline, Place, dataset_of, nonzero_seeds
+from mgjax.host.datasets.ordering import MemoryCache
+from mgjax.host.datasets.shuffling import SeedGenerator
+from mgjax.host.strings import strings
+from mgjax.ops import HostObject, Optional, lower
+from mgjax.shapes import describe, is_compatible
+
+
+class IteratorResource(HostObject):
+    """What an iterator's handle stands for. It changes with every element that is taken.
+
+    Attributes:
+        output_types, output_shapes: those of the elements; empty where the op left them open.
+        number: tells it from all others of this process.
+    """
+
+    __slots__ = ("__weakref__", "_iterator", "_pipeline", "number", "output_shapes", "output_types")
+
+    def __init__(self, output_types: Sequence[DType], output_shapes: Sequence[Any]):
+        self.output_types = tuple(output_types)
+        self.output_shapes = tuple(output_shapes)
+        self.number = next(_numbers)
+        self._pipeline = Pipeline()
+        self._iterator: Iterator[Element] | None = None
+        _by_number[self.number] = self
+
+    def start(self, dataset: Dataset, context: Any) -> None:
+        """Begins anew with the dataset's first element."""
+        pipeline = Pipeline(context)
+        self._iterator = dataset.iterate(Place(pipeline, ("Iterator",)))
+        self._pipeline = pipeline
+
+    def take(self, context: Any) -> Element | None:
+        """The next element, or None at the end. Raises `FailedPreconditionError` where no dataset was given yet."""
+        if self._iterator is None:
+            raise FailedPreconditionError(
+                "GetNext() failed because the iterator has not been initialized. Ensure that you have run the initializer "
+                "operation for this iterator before getting the next element."
+            )
+        self._pipeline.context = context
+        element = next(self._iterator, None)
+        if element is not None:
+            self._check(element)
+        return element
+
+    def _check(self, element: Element) -> None:
+        for i, (component, dtype) in enumerate(zip(element, self.output_types, strict=False)):
+            if isinstance(component, np.ndarray) and component.dtype != object and component.dtype != dtype.numpy:
+                raise InvalidArgumentError(
+                    f"Data type mismatch at component {i}: expected {dtype.name} but got {component.dtype}."
+                )
+        for i, (component, shape) in enumerate(zip(element, self.output_shapes, strict=False)):
+            if isinstance(component, np.ndarray) and not is_compatible(shape, component.shape):
+                raise InvalidArgumentError(
+                    f"Incompatible shapes at component {i}: expected {describe(shape)} but got {describe(component.shape)}."
+                )
+
+
+_numbers = itertools.count()
+# A string handle is fed back into a graph: it names an iterator of this process for as long as that lives.
+_by_number: weakref.WeakValueDictionary[int, IteratorResource] = weakref.WeakValueDictionary()
+
+
+@lower("Iterator", "IteratorV2", host=True, makes="iterator")
+def iterator(*, output_types=(), output_shapes=(), held):
+    return held if held is not None else IteratorResource(output_types, output_shapes)
+
+
+@lower("OneShotIterator", host=True, makes="iterator", calls=True, context=True)
+def one_shot_iterator(*, dataset_factory, output_types, output_shapes, held, context):
+    """An iterator over what a function makes; it is initialized once."""
+    if held is not None:
+        return held
+    make = Place(Pipeline(context)).callable(Captured(dataset_factory))
+    resource = IteratorResource(output_types, output_shapes)
+    resource.start(dataset_of(*make()), context)
+    return resource
+
+
+@lower("AnonymousIterator", host=True, effect=True)
+def anonymous_iterator(*, output_types, output_shapes):
+    """A new iterator each time it is run."""
+    return IteratorResource(output_types, output_shapes)
+
+
+@lower("AnonymousIteratorV2", host=True, effect=True)
+def anonymous_iterator_v2(*, output_types, output_shapes):
+    resource = IteratorResource(output_types, output_shapes)
+    return resource, resource
+
+
+@lower("DeleteIterator", host=True, effect=True)
+def delete_iterator(handle, deleter):
+    """Nothing: an iterator goes when nothing refers to it any more."""
+    return ()
+
+
+@lower("MakeIterator", host=True, effect=True, context=True, reads=("iterator",))
+def make_iterator(dataset, iterator, *, context):
+    """Initializes an iterator with a dataset."""
+    _resource(iterator).start(dataset_of(dataset), context)
+    return ()
+
+
+def _resource(handle: Any) -> IteratorResource:
+    if not isinstance(handle, IteratorResource):
+        raise InvalidArgumentError(f"the handle of an iterator is wanted, not {type(handle).__name__}")
+    return handle
+
+
+@lower("IteratorGetNext", "IteratorGetNextSync", host=True, effect=True, context=True, reads=("iterator",))
+def iterator_get_next(iterator, *, output_types, context):
+    """The components of the next element. Raises `OutOfRangeError` at the end."""
+    element = _resource(iterator).take(context)
+    if element is None:
+        raise OutOfRangeError("End of sequence")
+    return (list(element),)
+
+
+@lower("IteratorGetNextAsOptional", host=True, effect=True, context=True, reads=("iterator",))
+def iterator_get_next_as_optional(iterator, *, output_types, output_shapes, context):
+    """The next element, or nothing at the end."""
+    element = _resource(iterator).take(context)
+    return Optional([], False) if element is None else Optional([element], True)
+
+
+_PREFIX = b"mgjax iterator "
+
+
+@lower("IteratorToStringHandle", host=True, reads=("resource_handle",))
+def iterator_to_string_handle(resource_handle):
+    """A string that `IteratorFromStringHandle` takes, in any graph of this process."""
+    return strings([_PREFIX + str(_resource(resource_handle).number).encode()], ())
+
+
+@lower("IteratorFromStringHandle", "IteratorFromStringHandleV2", host=True)
+def iterator_from_string_handle(string_handle, *, output_types=(), output_shapes=()):
+    """The iterator that a string names. Raises `InvalidArgumentError` where its elements are of other types or shapes."""
+    if string_handle.ndim:
+        raise InvalidArgumentError("string_handle must be a scalar")
+    text: bytes = string_handle.item()
+    digits = text.removeprefix(_PREFIX)
+    if not text.startswith(_PREFIX) or not digits.isdigit():
+        raise InvalidArgumentError("Could not parse string_handle as a valid ResourceHandle")
+    resource = _by_number.get(int(digits))
+    if resource is None:
+        raise InvalidArgumentError("string_handle names an iterator that is no more")
+    for i, (wanted, found) in enumerate(zip(output_types, resource.output_types, strict=False)):
+        if wanted != found:
+            raise InvalidArgumentError(
+                f"Data type mismatch at component {i}: expected {wanted.name} but got {found.name}."
+            )
+    for i, (wanted, found) in enumerate(zip(output_shapes, resource.output_shapes, strict=False)):
+        if not is_compatible(wanted, found):
+            raise InvalidArgumentError(
+                f"Incompatible shapes at component {i}: expected {describe(wanted)} but got {describe(found)}."
+            )
+    return resource
+
+
+@lower("IteratorGetDevice", "ExperimentalIteratorGetDevice", host=True, reads=("resource",))
+def iterator_get_device(resource):
+    """Where an iterator's elements are: always the first CPU."""
+    return strings([b"/job:localhost/replica:0/task:0/device:CPU:0"], ())
+
+
+@lower("AnonymousMemoryCache", host=True, effect=True)
+def anonymous_memory_cache():
+    cache = MemoryCache()
+    return cache, cache
+
+
+@lower("DeleteMemoryCache", host=True, effect=True)
+def delete_memory_cache(handle, deleter):
+    """Nothing: a cache goes when nothing refers to it any more."""
+    return ()
+
+
+@lower("AnonymousRandomSeedGenerator", host=True, effect=True)
+def anonymous_random_seed_generator(seed, seed2):
+    generator = SeedGenerator(*nonzero_seeds(seed, seed2))
+    return generator, generator
+
+
+@lower("DeleteRandomSeedGenerator", host=True, effect=True)
+def delete_random_seed_generator(handle, deleter):
+    """Nothing: a generator of seeds goes when nothing refers to it any more."""
+    return ()
+
+
+class Setting(HostObject):
+    """What a handle stands for that says how pipelines run: a pool of threads, an aggregator of statistics."""
+
+    __slots__ = ()
+
+
+@lower("ThreadPoolHandle", "ExperimentalThreadPoolHandle", host=True, makes="thread pool")
+def thread_pool_handle(*, held):
+    return held if held is not None else Setting()
+
+
+@lower("ThreadPoolDataset", "ExperimentalThreadPoolDataset", host=True)
+def thread_pool_dataset(input_dataset, thread_pool):
+    """The dataset itself: elements are made in the thread that asks for them."""
+    return dataset_of(input_dataset)
+
+
+@lower(
+    "StatsAggregatorHandle",
+    "StatsAggregatorHandleV2",
+    "ExperimentalStatsAggregatorHandle",
+    host=True,
+    makes="stats aggregator",
+)
+def stats_aggregator_handle(*, held):
+    """An aggregator that nobody can ask: the ops that would show or write its statistics are refused."""
+    return held if held is not None else Setting()
+
+
+@lower("SetStatsAggregatorDataset", "ExperimentalSetStatsAggregatorDataset", host=True)
+def set_stats_aggregator_dataset(input_dataset, stats_aggregator, tag, counter_prefix):
+    """The dataset itself."""
+    return dataset_of(input_dataset)

@@ -1,0 +1,112 @@
+"""Library functions that host steps call: those of a dataset's `map`, `filter`, `flat_map` and the like.
+
+A function is compiled once, into device programs and host steps as a run of the graph is, and called for each element. What it
+holds between calls belongs to an *instance*: the generators of its random ops, and host objects that it makes itself.
+"""
+
+from __future__ import annotations
+
+import functools
+import secrets
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+from mgjax.attributes import FunctionName
+from mgjax.ir import walk
+from mgjax.lowering.program import Program
+from mgjax.ops import initial_generator
+
+Instance = Callable[..., list[Any]]
+
+
+class LibraryFunction:
+    """A function of a graph's library as one node names it.
+
+    Args:
+        compiled: the function.
+    """
+
+    def __init__(self, compiled: CompiledFunction):
+        self._compiled = compiled
+
+    def another(self) -> LibraryFunction:
+        """The same function, as another node would name it."""
+        return LibraryFunction(self._compiled)
+
+    def instantiate(self) -> Instance:
+        """A callable from a run's context and arguments to NumPy results; its generators start as in a fresh session."""
+        program = self._compiled.program
+        held: dict[tuple[str, str], Any] = {
+            ("generator", name): initial_generator(*(seeds if seeds != (0, 0) else _any_seeds()))
+            for name, seeds in self._compiled.seeds.items()
+        }
+
+        def call(context: Any, *arguments: Any) -> list[Any]:
+            given = iter(arguments)
+            held["context", ""] = context
+            taken = [next(given) if key[0] == "feed" else held.get(key) for key in program.inputs]
+            outputs = program.run(taken)
+            results = []
+            for key, array in zip(program.outputs, outputs, strict=True):
+                if key[0] == "fetch":
+                    results.append(_on_host(array))
+                else:
+                    held[key] = array
+            return results
+
+        return call
+
+
+class CompiledFunction:
+    """A function of a graph's library, compiled when it is first called.
+
+    Args:
+        name: the function, with the attributes that it leaves open.
+        compile: makes its program.
+    """
+
+    def __init__(self, name: FunctionName, compile: Callable[[FunctionName], Program]):
+        self._name = name
+        self._compile = compile
+
+    @functools.cached_property
+    def program(self) -> Program:
+        return self._compile(self._name)
+
+    @functools.cached_property
+    def seeds(self) -> dict[str, tuple[int, int]]:
+        """The seeds of the operations that draw random numbers."""
+        drawing = {name for role, name in self.program.inputs if role == "generator"}
+        operations = [operation for operation in walk(self.program.function.body) if operation.name in drawing]
+        return {op.name: (int(op.attributes.get("seed", 0)), int(op.attributes.get("seed2", 0))) for op in operations}
+
+
+class LibraryFunctions:
+    """The library functions that one program's host steps call."""
+
+    def __init__(self, compile: Callable[[FunctionName], Program]):
+        self._compile = compile
+        self._compiled: dict[Hashable, CompiledFunction] = {}
+
+    def decoded(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
+        """A node's attributes with functions in the place of functions' names."""
+        return {name: self._decoded(value) for name, value in attributes.items()}
+
+    def _decoded(self, value: Any) -> Any:
+        if isinstance(value, FunctionName):
+            key = value.name, repr(sorted(value.attrs.items()))
+            return LibraryFunction(self._compiled.setdefault(key, CompiledFunction(value, self._compile)))
+        if isinstance(value, tuple) and any(isinstance(item, FunctionName) for item in value):
+            return tuple(map(self._decoded, value))
+        return value
+
+
+def _any_seeds() -> tuple[int, int]:
+    return secrets.randbits(63), secrets.randbits(63)
+
+
+def _on_host(array: Any) -> Any:
+    return np.asarray(array) if isinstance(array, jax.Array) else array
