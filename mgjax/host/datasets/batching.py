@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ from mgjax.host.datasets.dataset import (
     dataset_of,
     description,
     scalar,
+    vector,
 )
 from mgjax.host.datasets.mapping import Map
 from mgjax.host.datasets.sources import Elements, row
@@ -316,6 +318,42 @@ def row_or_object(component: np.ndarray, i: int) -> Any:
 def unbatch_dataset(input_dataset):
     """One element for each slice of each element."""
     return Unbatch(dataset_of(input_dataset))
+
+
+@description
+class Rebatch(Dataset):
+    """The rows of batches in batches of other sizes, one size after another, again and again."""
+
+    input: Dataset
+    sizes: Sequence[int]
+    drop_remainder: bool
+
+    def iterate(self, place: Place) -> Iterator[Element]:
+        return _RebatchIterator(self, place)
+
+
+class _RebatchIterator(Taking):
+    def __init__(self, dataset: Rebatch, place: Place):
+        super().__init__(_UnbatchIterator(dataset.input.iterate(place.at("Rebatch"))))
+        self._dataset = dataset
+        self._number = 0
+
+    def __next__(self) -> Element:
+        sizes = self._dataset.sizes
+        size = sizes[self._number % len(sizes)]
+        self._number += 1
+        rows = list(itertools.islice(self.input, size))
+        if (not rows and size) or (len(rows) < size and self._dataset.drop_remainder):
+            raise StopIteration
+        return stacked(rows)
+
+
+@lower("RebatchDatasetV2", host=True)
+def rebatch_dataset_v2(input_dataset, batch_sizes, drop_remainder):
+    sizes = vector(batch_sizes, "batch_sizes")
+    if not sizes or any(size <= 0 for size in sizes):
+        raise InvalidArgumentError("batch_sizes must be a non-empty vector of numbers greater than zero.")
+    return Rebatch(dataset_of(input_dataset), sizes, bool(drop_remainder))
 
 
 @description

@@ -102,6 +102,11 @@ def anonymous_iterator_v2(*, output_types, output_shapes):
     return resource, resource
 
 
+@lower("AnonymousIteratorV3", host=True, effect=True)
+def anonymous_iterator_v3(*, output_types, output_shapes):
+    return IteratorResource(output_types, output_shapes)
+
+
 @lower("DeleteIterator", host=True, effect=True)
 def delete_iterator(handle, deleter):
     """Nothing: an iterator goes when nothing refers to it any more."""
@@ -193,6 +198,24 @@ def delete_memory_cache(handle, deleter):
 def anonymous_random_seed_generator(seed, seed2):
     generator = SeedGenerator(*nonzero_seeds(seed, seed2))
     return generator, generator
+
+
+@lower("AnonymousSeedGenerator", host=True, effect=True)
+def anonymous_seed_generator(seed, seed2, reshuffle):
+    """A generator of seeds; without `reshuffle` the graph asks it for nothing."""
+    return anonymous_random_seed_generator(seed, seed2)
+
+
+@lower("DummySeedGenerator", host=True, effect=True)
+def dummy_seed_generator():
+    """What stands in the place of a generator of seeds that is not asked."""
+    return Setting()
+
+
+@lower("DeleteSeedGenerator", host=True, effect=True)
+def delete_seed_generator(handle, deleter):
+    """Nothing: a generator of seeds goes when nothing refers to it any more."""
+    return ()
 
 
 @lower("DeleteRandomSeedGenerator", host=True, effect=True)

@@ -251,6 +251,20 @@ def parallel_interleave_dataset(
     return _interleave(input_dataset, Captured(f, other_arguments), cycle_length, block_length)
 
 
+@lower("LegacyParallelInterleaveDatasetV2", host=True, calls=True)
+def legacy_parallel_interleave_dataset_v2(
+    input_dataset,
+    other_arguments,
+    cycle_length,
+    block_length,
+    buffer_output_elements,
+    prefetch_input_elements,
+    *,
+    f,
+):
+    return _interleave(input_dataset, Captured(f, other_arguments), cycle_length, block_length)
+
+
 @lower("ParallelInterleaveDatasetV2", "ParallelInterleaveDatasetV3", host=True, calls=True)
 def parallel_interleave_dataset_v2(
     input_dataset, other_arguments, cycle_length, block_length, num_parallel_calls, *, f

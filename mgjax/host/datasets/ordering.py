@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from mgjax.errors import InvalidArgumentError, OpError, UnsupportedError
+from mgjax.errors import FailedPreconditionError, InvalidArgumentError, OpError, UnsupportedError
 from mgjax.host.datasets.dataset import (
     INFINITE,
     SHUFFLE_AND_REPEAT_FUSION,
@@ -482,3 +482,51 @@ class _SleepIterator(Taking):
 def sleep_dataset(input_dataset, sleep_microseconds):
     """Each element after a pause."""
     return Sleep(dataset_of(input_dataset), scalar(sleep_microseconds, "sleep_microseconds") / 1e6)
+
+
+@description
+class AssertCardinality(Dataset):
+    """Fails at its end, or where there is an element too many, unless it has so many elements."""
+
+    input: Dataset
+    count: int
+
+    def iterate(self, place: Place) -> Iterator[Element]:
+        return _AssertCardinalityIterator(self.input.iterate(place.at("AssertCardinality")), self.count)
+
+    def cardinality(self) -> int:
+        return self.count
+
+
+class _AssertCardinalityIterator(Taking):
+    def __init__(self, input: Iterator[Element], count: int):
+        super().__init__(input)
+        self._count = count
+        self._given = 0
+
+    def __next__(self) -> Element:
+        try:
+            element = next(self.input)
+        except StopIteration:
+            if self._count not in (UNKNOWN, self._given):
+                raise FailedPreconditionError(
+                    f"Input dataset was expected to contain {_elements(self._count)} but contained only "
+                    f"{_elements(self._given)}."
+                ) from None
+            raise
+        self._given += 1
+        if 0 <= self._count < self._given:
+            raise FailedPreconditionError(
+                f"Input dataset was expected to contain {_elements(self._count)} but contained at least "
+                f"{_elements(self._given)}."
+            )
+        return element
+
+
+def _elements(count: int) -> str:
+    return "an infinite number of elements" if count == INFINITE else f"{count} element{'s' * (count != 1)}"
+
+
+@lower("AssertCardinalityDataset", host=True)
+def assert_cardinality_dataset(input_dataset, cardinality):
+    return AssertCardinality(dataset_of(input_dataset), scalar(cardinality, "cardinality"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import deque
 from collections.abc import Iterator
 
@@ -166,3 +167,13 @@ def shuffle_and_repeat_dataset(input_dataset, buffer_size, seed, seed2, count):
     if count == 0 or count < -1:
         raise InvalidArgumentError("count must be greater than zero or equal to -1.")
     return Shuffle(dataset_of(input_dataset), _buffer_size(buffer_size), seeds, False, None, count)
+
+
+@lower("ShuffleAndRepeatDatasetV2", host=True)
+def shuffle_and_repeat_dataset_v2(
+    input_dataset, buffer_size, seed, seed2, count, seed_generator, *, reshuffle_each_iteration=True
+):
+    """`ShuffleAndRepeatDataset` whose stream's seeds come from a generator where each pass is to have an order of its own."""
+    generator = seed_generator if isinstance(seed_generator, SeedGenerator) else None
+    dataset = shuffle_and_repeat_dataset(input_dataset, buffer_size, seed, seed2, count)
+    return dataclasses.replace(dataset, reshuffles=reshuffle_each_iteration, generator=generator)

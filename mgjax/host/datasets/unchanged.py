@@ -18,6 +18,12 @@ def same_dataset(input_dataset):
     return dataset_of(input_dataset)
 
 
+@lower("RewriteDataset", host=True)
+def rewrite_dataset(input_dataset, rewrite_name):
+    """The dataset itself: a rewrite keeps what it gives."""
+    return dataset_of(input_dataset)
+
+
 @lower("WrapDatasetVariant", host=True)
 def wrap_dataset_variant(input_handle):
     return dataset_of(input_handle)
