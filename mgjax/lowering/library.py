@@ -17,7 +17,7 @@ import numpy as np
 from mgjax.attributes import FunctionName
 from mgjax.ir import walk
 from mgjax.lowering.program import Program
-from mgjax.ops import initial_generator
+from mgjax.ops import Optional, initial_generator
 
 Instance = Callable[..., list[Any]]
 
@@ -109,4 +109,6 @@ def _any_seeds() -> tuple[int, int]:
 
 
 def _on_host(array: Any) -> Any:
+    if isinstance(array, Optional):
+        return jax.tree.map(_on_host, array)
     return np.asarray(array) if isinstance(array, jax.Array) else array

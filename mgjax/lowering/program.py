@@ -546,6 +546,8 @@ def _as_array(array: Any) -> Any:
 
 
 def _as_numpy(array: Any) -> Any:
+    if isinstance(array, Optional):
+        return jax.tree.map(_as_numpy, array)
     if isinstance(array, ElementList):
         return array.with_(length=int(array.length))
     return array if array is None or is_known(array) else np.asarray(array)

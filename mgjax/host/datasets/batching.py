@@ -405,15 +405,17 @@ class _WindowIterator(Taking):
         if not self._buffer or (dataset.drop_remainder and len(self._buffer) < target):
             raise StopIteration
         window = self._buffer[: target : dataset.stride]
-        for element in window:
-            if isinstance(element, OpError):
-                raise element
         for _ in range(dataset.shift - len(self._buffer)):
             if self._ended:
                 break
             self._take()
         del self._buffer[: dataset.shift]
-        return dataset.join([element for element in window if not isinstance(element, OpError)])
+        elements: list[Element] = []
+        for element in window:
+            if isinstance(element, OpError):
+                raise element
+            elements.append(element)
+        return dataset.join(elements)
 
 
 def _datasets(window: list[Element]) -> Element:
