@@ -37,7 +37,10 @@ REASONS: tuple[tuple[str, Callable[[str], bool]], ...] = (
     ("only inside XLA", matching("^Xla")),
     ("no CPU kernel in TensorFlow 1.15", lambda op: not opdefs.has_cpu_kernel(op)),
     ("collectives between devices: not yet", matching("^Collective|^Nccl")),
-    ("the state of a pipeline as a graph or as bytes", matching("^(Des|S)erializeIterator|^DatasetToGraph|^DatasetFromGraph")),
+    (
+        "the state of a pipeline as a graph or as bytes",
+        matching("^(Des|S)erializeIterator|^DatasetToGraph|^DatasetFromGraph"),
+    ),
     ("databases, and files that a pipeline leaves behind", matching("LMDB|Sql|^SnapshotDataset")),
     ("statistics of how fast a pipeline runs", matching("StatsAggregator")),
     ("input pipelines divided among devices: not yet", matching("Rebatch|MultiDeviceIterator")),
