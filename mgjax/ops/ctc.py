@@ -11,7 +11,7 @@ import numpy as np
 from jax import lax
 
 from mgjax.errors import InvalidArgumentError
-from mgjax.ops.registry import lower
+from mgjax.ops.registry import array_module, check, claim, lower
 
 
 @lower("CTCLoss")
@@ -39,6 +39,31 @@ def ctc_loss(
     empty = sequence_length == 0
     loss = jnp.where(too_long, instead, jnp.where(empty, 0, loss))
     return loss, jnp.where(too_long[:, None] & ~empty[:, None], instead, lax.stop_gradient(gradient))
+
+
+@check("CTCLoss")
+def labels_fit(
+    inputs,
+    labels_indices,
+    labels_values,
+    sequence_length,
+    preprocess_collapse_repeated=False,
+    ignore_longer_outputs_than_inputs=False,
+):
+    time, batch, _ = inputs.shape
+    if not batch:
+        return
+    yield claim(sequence_length <= time, f"sequence_length{{at}} <= {time}")
+    rows = labels_indices[:, 0]
+    message = "label SparseTensor is not valid: indices{at} = {value} is out of bounds"
+    yield claim((rows >= 0) & (rows < batch), message, value=labels_indices)
+    if not ignore_longer_outputs_than_inputs:
+        _, required = _rows(inputs.shape, labels_indices, labels_values, preprocess_collapse_repeated)
+        message = "Not enough time for target transition sequence (required: {value}, available: {available})"
+        available = array_module(sequence_length).max(sequence_length) if batch == 1 else "less"
+        yield claim(
+            (required <= sequence_length) | (sequence_length == 0), message, value=required, available=available
+        )
 
 
 def _rows(shape, indices, values, collapse):

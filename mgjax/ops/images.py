@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from mgjax.errors import UnsupportedError
-from mgjax.ops.registry import Static, lower
+from mgjax.errors import OutOfRangeError, UnsupportedError
+from mgjax.ops.registry import Static, check, claim, lower
 
 
 def _pick(images, batch, rows, columns):
@@ -79,6 +79,18 @@ def crop_and_resize_grad_boxes(grads, image, boxes, box_ind, *, method="bilinear
         return crop_and_resize(image, boxes, box_ind, grads.shape[1:3], method=method)
 
     return jax.vjp(forward, jnp.asarray(boxes))[1](jnp.asarray(grads))[0]
+
+
+@check("CropAndResize", "CropAndResizeGradBoxes")
+def boxes_of_images(image, box_ind):
+    message = f"box_index has values outside [0, {image.shape[0]})"
+    yield claim((box_ind >= 0) & (box_ind < image.shape[0]), message, error=OutOfRangeError)
+
+
+@check("CropAndResizeGradImage")
+def boxes_of_image_gradients(box_ind, image_size):
+    message = f"box_index has values outside [0, {image_size[0]})"
+    yield claim((box_ind >= 0) & (box_ind < image_size[0]), message, error=OutOfRangeError)
 
 
 @lower("ExtractGlimpse")

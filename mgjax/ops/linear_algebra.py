@@ -1,13 +1,14 @@
 """Decompositions, inverses and solutions of (batches of) matrices.
 
-TensorFlow fails where a matrix is not invertible or not positive definite; a device program cannot, so there the
-results hold infinities or NaN. The signs of QR's and SVD's factors and of eigenvectors are a convention of the
+TensorFlow fails where a matrix is not invertible or not positive definite; where errors are ignored, the results hold
+infinities or NaN there. The signs of QR's and SVD's factors and of eigenvectors are a convention of the
 library that computes them; JAX's may be other ones than Eigen's.
 """
 
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +17,7 @@ from jax import lax
 from jax.scipy import linalg as scipy_linalg
 
 from mgjax.errors import InvalidArgumentError
-from mgjax.ops.registry import lower
+from mgjax.ops.registry import array_module, check, claim, lower
 
 # Nodes of the quadrature that sums the logarithm's integral; with a norm below 1/4 it is exact to rounding.
 _LOGARITHM_NODES = 10
@@ -28,6 +29,17 @@ def cholesky(input):
     """The lower triangular L with L L* = input, of which the lower triangle is read."""
     _need_square(input)
     return lax.linalg.cholesky(jnp.asarray(input), symmetrize_input=False)
+
+
+@check("Cholesky", "BatchCholesky")
+def is_positive_definite(input, outputs):
+    message = "Cholesky decomposition was not successful. The input might not be valid."
+    yield claim(_has_no_new_nan(jnp.tril(input), outputs[0]), message)
+
+
+def _has_no_new_nan(before, after):
+    """Whether each matrix that is NaN somewhere was so before."""
+    return ~jnp.isnan(after).any((-2, -1)) | jnp.isnan(before).any((-2, -1))
 
 
 @lower("CholeskyGrad", "BatchCholeskyGrad")
@@ -47,6 +59,13 @@ def matrix_inverse(input, *, adjoint=False):
     _need_square(input)
     input = jnp.asarray(input)
     return jnp.linalg.inv(_adjoint(input) if adjoint else input)
+
+
+def _invertible(matrix):
+    """TensorFlow looks for a pivot that is not above 0 in its size (matrix_inverse_op.cc), as a NaN is not."""
+    if matrix.size:
+        pivots = jnp.diagonal(lax.linalg.lu(jnp.asarray(matrix))[0], axis1=-2, axis2=-1)
+        yield claim(jnp.abs(pivots) > 0, "Input is not invertible.")
 
 
 @lower("MatrixDeterminant", "BatchMatrixDeterminant")
@@ -72,6 +91,13 @@ def matrix_solve(matrix, rhs, *, adjoint=False):
     return jnp.linalg.solve(_adjoint(matrix) if adjoint else matrix, rhs)
 
 
+@check("MatrixSolve", "BatchMatrixSolve")
+def is_solved(matrix, rhs):
+    if rhs.size:
+        for found in _invertible(matrix):
+            yield replace(found, message="Input matrix is not invertible.")
+
+
 @lower("MatrixTriangularSolve", "BatchMatrixTriangularSolve")
 def matrix_triangular_solve(matrix, rhs, *, lower=True, adjoint=False):
     """x with matrix x = rhs, of whose `matrix` only the lower or upper triangle is read."""
@@ -88,6 +114,13 @@ def matrix_triangular_solve(matrix, rhs, *, lower=True, adjoint=False):
     )
 
 
+@check("MatrixTriangularSolve", "BatchMatrixTriangularSolve")
+def is_triangular_invertible(matrix, rhs):
+    if matrix.size and rhs.size:
+        diagonal = array_module(matrix).diagonal(matrix, axis1=-2, axis2=-1)
+        yield claim(abs(diagonal) > 0, "Input matrix is not invertible.")
+
+
 @lower("MatrixSolveLs", "BatchMatrixSolveLs")
 def matrix_solve_ls(matrix, rhs, l2_regularizer, *, fast=True):
     """x of least |matrix x - rhs|^2 + l2_regularizer |x|^2; not `fast`: of least norm, without the regularizer."""
@@ -102,6 +135,16 @@ def matrix_solve_ls(matrix, rhs, l2_regularizer, *, fast=True):
     if rows >= columns:
         return _cholesky_solve(factor, transposed @ rhs)
     return transposed @ _cholesky_solve(factor, rhs)
+
+
+@check("MatrixSolveLs", "BatchMatrixSolveLs")
+def is_of_full_rank(matrix, outputs, fast=True):
+    if fast and matrix.size and outputs[0].size:
+        message = (
+            "Input matrix was rank deficient or ill-conditioned. Try setting fast=False or provide a larger "
+            "l2_regularizer > 0."
+        )
+        yield claim(_has_no_new_nan(matrix, outputs[0]), message)
 
 
 @lower("Qr")
@@ -137,12 +180,23 @@ def self_adjoint_eig(input):
     return jnp.concatenate([values[..., None, :], vectors], axis=-2)
 
 
+@check("SelfAdjointEigV2", "BatchSelfAdjointEigV2", "SelfAdjointEig", "BatchSelfAdjointEig")
+def is_decomposed(input):
+    message = "Self-adjoint eigen decomposition was not successful. The input might not be valid."
+    yield claim(~jnp.isnan(jnp.tril(input)), message)
+
+
 @lower("Lu")
 def lu(input, *, output_idx_type):
     """L below the diagonal and U on and above it, and the order of rows p with input[p] = L U."""
     _need_square(input)
     factors, _, order = lax.linalg.lu(jnp.asarray(input))
     return factors, order.astype(output_idx_type.numpy)
+
+
+@check("MatrixInverse", "BatchMatrixInverse", "Lu")
+def is_inverted(input):
+    yield from _invertible(input)
 
 
 @lower("TridiagonalSolve")
@@ -153,6 +207,12 @@ def tridiagonal_solve(diagonals, rhs, *, partial_pivoting=True):
     above = diagonals[..., 0, :].at[..., -1].set(0)
     below = diagonals[..., 2, :].at[..., 0].set(0)
     return lax.linalg.tridiagonal_solve(below, diagonals[..., 1, :], above, rhs)
+
+
+@check("TridiagonalSolve")
+def is_tridiagonal_solved(diagonals, rhs, outputs):
+    given = jnp.isfinite(diagonals).all() & jnp.isfinite(rhs).all()
+    yield claim(jnp.isfinite(outputs[0]).all() | ~given, "The matrix is not invertible.")
 
 
 @lower("TridiagonalMatMul")

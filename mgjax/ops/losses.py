@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from mgjax.ops.registry import lower, table
+from mgjax.ops.registry import check, claim, lower, table
 
 
 def softmax(logits):
@@ -37,7 +37,8 @@ def softmax_cross_entropy_with_logits(features, labels):
 def sparse_softmax_cross_entropy_with_logits(features, labels):
     """Loss `[batch]` and backprop `[batch, class]`.
 
-    A label out of range makes its row NaN, as TensorFlow's GPU kernel does; on the CPU TensorFlow raises.
+    A label out of range is an error, as in TensorFlow's CPU kernel; where errors are ignored, it makes its row NaN, as in
+    the GPU kernel.
     """
     shifted, log_sum = _shift(features)
     classes = features.shape[-1]
@@ -47,6 +48,13 @@ def sparse_softmax_cross_entropy_with_logits(features, labels):
     loss = log_sum[..., 0] - jnp.sum(jnp.where(is_label, shifted, 0), -1)
     backprop = jnp.exp(shifted - log_sum) - is_label.astype(features.dtype)
     return jnp.where(known, loss, nan), jnp.where(known[..., None], backprop, nan)
+
+
+@check("SparseSoftmaxCrossEntropyWithLogits")
+def labels_in_range(features, labels):
+    classes = features.shape[-1]
+    message = f"Received a label value of {{value}} which is outside the valid range of [0, {classes})."
+    yield claim((labels >= 0) & (labels < classes), message, value=labels)
 
 
 def _shift(features):

@@ -17,7 +17,7 @@ from jax import lax
 
 from mgjax.errors import InvalidArgumentError
 from mgjax.ops import philox
-from mgjax.ops.registry import Static, is_known, lower
+from mgjax.ops.registry import Static, check, claim, is_known, lower
 
 BLOCKS_PER_ELEMENT = 256
 _TRUNCATION = 2.0
@@ -116,6 +116,14 @@ def multinomial(logits, num_samples: Static, *, output_dtype, generator):
 @lower("StatelessMultinomial")
 def stateless_multinomial(logits, num_samples: Static, seed, *, output_dtype):
     return classes(philox.stateless_generator(seed), logits, int(num_samples), output_dtype.numpy)
+
+
+@check("RandomUniformInt", "StatelessRandomUniformInt")
+def are_limits(shape, minval, maxval):
+    """Where nothing is drawn, the limits do not matter."""
+    if math.prod(shape):
+        message = "Need minval < maxval, got {low} >= {high}"
+        yield claim(minval < maxval, message, low=minval, high=maxval)
 
 
 def uniform(generator, shape, dtype):

@@ -12,7 +12,7 @@ from jax import lax
 from mgjax import dtypes
 from mgjax.errors import InvalidArgumentError
 from mgjax.ops.elementwise import is_complex, is_float, is_inexact
-from mgjax.ops.registry import Static, array_module, is_known, lower
+from mgjax.ops.registry import Static, array_module, check, claim, is_known, lower
 from mgjax.shapes import describe
 
 
@@ -237,6 +237,11 @@ def bincount(arr, size: Static, weights):
     return jnp.zeros(count, weights.dtype).at[jnp.where(flat < 0, count, flat)].add(added, mode="drop")
 
 
+@check("Bincount")
+def counted(arr):
+    yield claim(arr >= 0, "Input arr must be non-negative!")
+
+
 @lower("DenseBincount")
 def dense_bincount(input, size: Static, weights, *, binary_output=False):
     """`bincount` of a vector, or of each row; `binary_output` says only whether a value occurs."""
@@ -251,6 +256,11 @@ def dense_bincount(input, size: Static, weights, *, binary_output=False):
     return bincount(input, size, weights)
 
 
+@check("DenseBincount")
+def densely_counted(input):
+    yield claim(input >= 0, "Input arr must be non-negative!")
+
+
 @lower("HistogramFixedWidth")
 def histogram_fixed_width(values, value_range, nbins: Static, *, dtype=dtypes.int32):
     """How many values lie in each of `nbins` equal parts of the range; those outside count in the first or last."""
@@ -263,6 +273,12 @@ def histogram_fixed_width(values, value_range, nbins: Static, *, dtype=dtypes.in
     bins = jnp.floor((jnp.ravel(values) - low).astype(np.float64) / step)
     bins = jnp.clip(bins, 0, count - 1).astype(np.int32)
     return jnp.zeros(count, dtype.numpy).at[bins].add(1)
+
+
+@check("HistogramFixedWidth")
+def range_of_histogram(value_range, nbins):
+    message = "value_range should satisfy value_range[0] < value_range[1], but got '[{low}, {high}]'"
+    yield claim(value_range[0] < value_range[1], message, low=value_range[0], high=value_range[1])
 
 
 @lower("InTopK")

@@ -192,14 +192,15 @@ class Claim:
 
     def text(self) -> str:
         """The message, with the first place where it does not hold; "?" for what only a running program knows."""
-        at, value = "?", "?"
+        at, value = "[?]", "?"
         if _is_concrete(self.holds):
             holds = np.asarray(self.holds)
             place = np.unravel_index(np.argmin(holds), holds.shape)
-            at = ",".join(map(str, place))
+            at = f"[{','.join(map(str, place))}]" if place else ""
             if _is_concrete(self.value) and self.value is not None:
-                found = np.broadcast_to(np.asarray(self.value), holds.shape)[place]
-                value = str(found)
+                found = np.asarray(self.value)
+                found = found[place] if found.ndim > holds.ndim else np.broadcast_to(found, holds.shape)[place]
+                value = f"[{','.join(map(str, found))}]" if found.ndim else str(found)
         facts = {name: fact if _is_concrete(fact) else "?" for name, fact in self.facts.items()}
         return self.message.format(**facts, at=at, value=value)
 
@@ -211,9 +212,9 @@ def claim(
 
     Args:
         holds: NumPy or JAX booleans.
-        message: a template for `str.format`, of the `facts` and of `at`, the first place where it does not hold ("2,0"), and
-            `value`, the element there.
-        value: an array that broadcasts to the shape of `holds`.
+        message: a template for `str.format`, of the `facts` and of `at`, the first place where it does not hold ("[2,0]", or
+            "" for a scalar), and `value`, what stands there.
+        value: an array that broadcasts to the shape of `holds`, or has more axes behind those.
         error: the class to raise.
         facts: values for the template.
     """

@@ -1,8 +1,8 @@
 """Ops that write rows or elements at given positions.
 
-An index out of range is an error where the indices are known while tracing. In compiled code its update is dropped, as
-TensorFlow's GPU kernels do. Where two updates that overwrite meet, the last one wins, but for compiled code on
-accelerators, where any one of them may, again as in TensorFlow.
+Where errors are ignored, the update of an index out of range is dropped, as TensorFlow's GPU kernels do. Where two updates
+that overwrite meet, the last one wins, but for compiled code on accelerators, where any one of them may, again as in
+TensorFlow.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import numpy as np
 from jax import lax
 
 from mgjax.errors import InvalidArgumentError
-from mgjax.ops.registry import Static, array_module, is_known, lower
+from mgjax.ops.registry import Static, array_module, check, claim, is_known, lower
+from mgjax.ops.slicing import vectors_within
 from mgjax.shapes import describe
 
 _UFUNCS = {
@@ -134,6 +135,11 @@ def scatter_nd_zeros(indices, updates, shape: Static):
     return scatter_nd(zeros, indices, updates, "add")
 
 
+@check("ScatterNd")
+def scattered(indices, shape):
+    yield from vectors_within(indices, tuple(map(int, shape)))
+
+
 def _tensor_scatter(how):
     def tensor_scatter(tensor, indices, updates):
         check_nd_shapes(indices, updates, tensor.shape)
@@ -149,10 +155,20 @@ lower("TensorScatterMin")(_tensor_scatter("min"))
 lower("TensorScatterMax")(_tensor_scatter("max"))
 
 
+@check("TensorScatterUpdate", "TensorScatterAdd", "TensorScatterSub", "TensorScatterMin", "TensorScatterMax")
+def scattered_into_tensor(tensor, indices):
+    yield from vectors_within(indices, tensor.shape)
+
+
 @lower("ScatterNdNonAliasingAdd")
 def scatter_nd_non_aliasing_add(input, indices, updates):
     check_nd_shapes(indices, updates, input.shape)
     return scatter_nd(input, indices, updates, "add")
+
+
+@check("ScatterNdNonAliasingAdd")
+def scattered_into_input(input, indices):
+    yield from vectors_within(indices, input.shape)
 
 
 def _inplace(how):
@@ -190,7 +206,7 @@ def dynamic_stitch(indices: Static, data):
                 f"{describe(data[0].shape)}, data[{i}].shape = {describe(rows.shape)}, indices[0].shape = "
                 f"{describe(indices[0].shape)}, indices[{i}].shape = {describe(index.shape)}"
             )
-        if np.any(index < 0):
+        if np.any(index < 0) and any(np.any(other >= 0) for other in indices):
             raise InvalidArgumentError(f"indices{describe(tuple(np.argwhere(index < 0)[0]))} is out of range")
     xp = array_module(data)
     rest = data[0].shape[indices[0].ndim :]
@@ -228,6 +244,37 @@ def sparse_to_dense(sparse_indices, output_shape: Static, sparse_values, default
     values = xp.broadcast_to(sparse_values, (count,))
     dtype = object if sparse_values.dtype == object else default_value.dtype
     return scatter_nd(xp.full(shape, default_value, dtype), indices, values, "set")
+
+
+@check("SparseToDense")
+def places_in_dense(sparse_indices, output_shape, validate_indices=True):
+    shape = tuple(int(n) for n in output_shape)
+    rank = sparse_indices.shape[1] if sparse_indices.ndim == 2 else 1
+    if is_known(sparse_indices) or rank != len(shape):
+        return  # the lowering says it
+    indices = sparse_indices.reshape((-1, len(shape)))
+    is_inside = ((indices >= 0) & (indices < np.array(shape))).all(1)
+    if not validate_indices:
+        yield claim(is_inside.all(), f"Indices are not valid (out of bounds).  Shape: {describe(shape)}")
+        return
+    message = f"indices{{at}} = {{value}} is out of bounds: need 0 <= index < {describe(shape)}"
+    yield claim(is_inside, message, value=indices)
+    yield from in_order(indices)
+
+
+def in_order(indices):
+    """Index vectors [n, rank] in row-major order, none twice."""
+    if not indices.shape[0] or not indices.shape[1]:
+        return
+    xp = array_module(indices)
+    step = indices[1:] - indices[:-1]
+    differs = step != 0
+    # The first difference decides.
+    step = xp.take_along_axis(step, xp.argmax(differs, axis=1)[:, None], 1)[:, 0]
+    first = xp.ones(1, bool)
+    yield claim(xp.concatenate([first, differs.any(1)]), "indices{at} = {value} is repeated", value=indices)
+    message = "indices{at} = {value} is out of order. Many sparse ops require sorted indices."
+    yield claim(xp.concatenate([first, step >= 0]), message, value=indices)
 
 
 def _check_sparse_indices(indices, shape, in_order):

@@ -1,7 +1,7 @@
 """Reductions over segments: the rows of `data` with equal ids.
 
-The sorted forms have as many segments as the last id says, so that their ids must be known while tracing. An id out of
-range is an error where ids are known; else its rows are dropped, as on TensorFlow's GPUs. Negative ids of the unsorted
+The sorted forms have as many segments as the last id says, so that their ids must be known while tracing. Where errors
+are ignored, the rows of an id out of range are dropped, as on TensorFlow's GPUs. Negative ids of the unsorted
 forms are always dropped.
 """
 
@@ -15,7 +15,7 @@ import numpy as np
 from jax import lax
 
 from mgjax.errors import InvalidArgumentError
-from mgjax.ops.registry import Static, is_known, lower
+from mgjax.ops.registry import Static, check, claim, is_known, lower
 from mgjax.shapes import describe
 
 
@@ -114,8 +114,21 @@ def _min(data, ids, size):
     return segment_extreme(data, ids, size, False)
 
 
-for _name, _reduce in {"Sum": segment_sum, "Prod": segment_prod, "Max": _max, "Min": _min}.items():
+_REDUCTIONS = {"Sum": segment_sum, "Prod": segment_prod, "Max": _max, "Min": _min}
+for _name, _reduce in _REDUCTIONS.items():
     lower(f"UnsortedSegment{_name}", f"Segment{_name}V2")(_unsorted(_reduce))
+
+
+@check(
+    *(
+        f"{kind}{_name}{version}"
+        for kind, version in (("UnsortedSegment", ""), ("Segment", "V2"))
+        for _name in _REDUCTIONS
+    )
+)
+def unsorted_ids(segment_ids, num_segments):
+    message = "segment_ids{at} = {value} is out of range [0, {size})"
+    yield claim(segment_ids < num_segments, message, value=segment_ids, size=int(num_segments))
 
 
 def _sorted_size(ids, rows):
@@ -233,3 +246,28 @@ for _name, _reduce, _weigh in (
     lower(f"SparseSegment{_name}WithNumSegments")(_sparse_with_size(_reduce))
     lower(f"SparseSegment{_name}Grad")(_sparse_gradient(_weigh))
     lower(f"SparseSegment{_name}GradV2")(_sparse_gradient_rows(_weigh))
+
+
+_SPARSE = ("Sum", "Mean", "SqrtN")
+
+
+@check(*(f"SparseSegment{_name}{_with}" for _name in _SPARSE for _with in ("", "WithNumSegments")))
+def gathered(data, indices):
+    size = data.shape[0]
+    message = f"Bad: indices{{at}} == {{value}} out of range [0, {size})"
+    yield claim((indices >= 0) & (indices < size), message, value=indices)
+
+
+@check(*(f"SparseSegment{_name}WithNumSegments" for _name in _SPARSE))
+def sorted_ids(segment_ids, num_segments):
+    yield claim(segment_ids[1:] >= segment_ids[:-1], "segment ids are not increasing")
+    yield claim(segment_ids >= 0, "segment ids must be >= 0")
+    yield claim(segment_ids < num_segments, "segment ids must be < num_segments")
+
+
+@check(*(f"SparseSegment{_name}Grad" for _name in _SPARSE))
+def spread(grad, indices, segment_ids, output_dim0):
+    size, segments = int(output_dim0), grad.shape[0]
+    yield claim((indices >= 0) & (indices < size), f"Index {{value}} out of range [0, {size}).", value=indices)
+    message = f"Segment id {{value}} out of range [0, {segments})."
+    yield claim((segment_ids >= 0) & (segment_ids < segments), message, value=segment_ids)

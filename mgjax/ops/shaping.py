@@ -14,7 +14,7 @@ from jax import lax
 from mgjax import dtypes
 from mgjax.errors import InvalidArgumentError
 from mgjax.ops.element_lists import ElementList, Optional
-from mgjax.ops.registry import Static, array_module, is_known, lower
+from mgjax.ops.registry import Static, array_module, check, claim, is_known, lower
 from mgjax.shapes import describe, is_compatible
 
 # Values passed on
@@ -176,6 +176,14 @@ def invert_permutation(x):
     inverse = np.zeros_like(x)
     inverse[x] = positions
     return inverse
+
+
+@check("InvertPermutation")
+def is_permutation(x):
+    size = x.shape[0]
+    yield claim((x >= 0) & (x < size), f"{{value}} is not between 0 and {size}", value=x)
+    counts = jnp.zeros(size, np.int32).at[x].add(1, mode="drop")
+    yield claim(counts <= 1, "{at} is duplicated in the input.")
 
 
 @lower("BroadcastTo")

@@ -3,7 +3,7 @@
 Positions that are known while tracing become static slices. A position that is not known may pick a single element of an
 axis (`x[i]`) or be where a slice of known size begins; where the size of the result depends on it, it must be known.
 
-A compiled program cannot raise for an index out of range. As TensorFlow does on a GPU, gathers give zeros there.
+Where errors are ignored, gathers give zeros for an index out of range, as TensorFlow does on a GPU.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from jax import lax
 
 from mgjax import dtypes
 from mgjax.errors import InvalidArgumentError
-from mgjax.ops.registry import NeedsKnown, Static, array_module, is_known, lower
+from mgjax.ops.registry import NeedsKnown, Static, array_module, check, claim, is_known, lower
 from mgjax.shapes import describe
 
 # Slices
@@ -50,6 +50,17 @@ def _slice_from_traced(input, begin, sizes):
             raise NeedsKnown(f"size[{axis}] is -1 and begin[{axis}] is computed from data", "begin")
     sizes = [total if count == -1 else count for count, total in zip(sizes, input.shape, strict=True)]
     return lax.dynamic_slice(jnp.asarray(input), elements, sizes)
+
+
+@check("Slice")
+def sliced(input, begin, size):
+    for axis, total in enumerate(input.shape if len(begin) == len(size) == len(input.shape) else ()):
+        first, count = begin[axis], int(size[axis])
+        message = f"Expected begin[{axis}] in [0, {total}], but got {{value}}"
+        yield claim((first >= 0) & (first <= total), message, value=first)
+        if count != -1:
+            message = f"Expected size[{axis}] in [0, {{room}}], but got {count}"
+            yield claim((count >= 0) & (first + count <= total), message, room=total - first)
 
 
 # Strided slices
@@ -220,6 +231,39 @@ def _reversed(x, pick):
     return lax.rev(x, axes) if axes else x
 
 
+@check("StridedSlice")
+def strided_sliced(
+    input,
+    begin,
+    end,
+    strides,
+    begin_mask=0,
+    end_mask=0,
+    ellipsis_mask=0,
+    new_axis_mask=0,
+    shrink_axis_mask=0,
+):
+    if is_known(begin) or not shrink_axis_mask:
+        return  # the lowering says it
+    for position, number, size in _shrunk(input.shape, len(strides), ellipsis_mask, new_axis_mask, shrink_axis_mask):
+        index = begin[position]
+        message = f"slice index {{value}} of dimension {number} out of bounds."
+        yield claim((index >= -size) & (index < size), message, value=index)
+
+
+def _shrunk(shape, entries, ellipsis_mask, new_axis_mask, shrink_axis_mask):
+    """(entry of `begin`, axis, its size) of every entry that picks one element of an axis."""
+    taken = sum(1 for i in range(entries) if not (ellipsis_mask | new_axis_mask) >> i & 1)
+    axis = 0
+    for i in range(entries):
+        if ellipsis_mask >> i & 1:
+            axis += len(shape) - taken
+        elif not new_axis_mask >> i & 1:
+            if shrink_axis_mask >> i & 1 and axis < len(shape):
+                yield i, axis, shape[axis]
+            axis += 1
+
+
 @lower("StridedSliceGrad")
 def strided_slice_grad(shape: Static, begin, end, strides: Static, dy, **masks):
     """Zeros of `shape` with dy where `strided_slice` takes its elements: its pullback."""
@@ -279,6 +323,11 @@ def gather(params, indices, *, validate_indices=True):
     return take(params, indices, 0)
 
 
+@check("Gather")
+def gathered(params, indices):
+    yield from within(indices, params.shape[:1])
+
+
 @lower("GatherV2")
 def gather_v2(params, indices, axis: Static, *, batch_dims=0):
     """Slices along `axis`, for each element of the `batch_dims` first axes, which params and indices share."""
@@ -299,6 +348,26 @@ def gather_v2(params, indices, axis: Static, *, batch_dims=0):
     for _ in range(batch_dims):
         function = jax.vmap(function)
     return function(jnp.asarray(params), jnp.asarray(indices))
+
+
+@check("GatherV2")
+def gathered_along(params, indices, axis):
+    rank, axis = len(params.shape), int(np.ravel(axis)[0])
+    yield from within(indices, params.shape[axis:][:1] if -rank <= axis < rank else ())
+
+
+def within(indices, sizes):
+    """Indices into an axis of the first of `sizes`; with no size, the lowering says what is wrong."""
+    for size in sizes[:1]:
+        is_inside = (indices >= 0) & (indices < size)
+        yield claim(is_inside, "indices{at} = {value} is not in [0, {size})", value=indices, size=size)
+
+
+def vectors_within(indices, shape, message="indices{at} = {value} does not index into shape {shape}"):
+    """Index vectors, along the last axis of `indices`, into the first dimensions of an array of a shape."""
+    if indices.ndim and 0 < indices.shape[-1] <= len(shape):
+        is_inside = ((indices >= 0) & (indices < np.array(shape[: indices.shape[-1]], np.int64))).all(-1)
+        yield claim(is_inside, message, value=indices, shape=describe(shape))
 
 
 @lower("GatherNd")
@@ -325,6 +394,11 @@ def gather_nd(params, indices):
         return params[columns]
     columns = tuple(jnp.where(c < 0, n, c) for c, n in zip(columns, sizes, strict=True))
     return jnp.asarray(params).at[columns].get(mode="fill", fill_value=0)
+
+
+@check("GatherNd")
+def gathered_at(params, indices):
+    yield from vectors_within(indices, params.shape, "indices{at} = {value} does not index into param shape {shape}")
 
 
 @lower("OneHot")
@@ -374,6 +448,16 @@ def reverse_sequence(input, seq_lengths, *, seq_dim, batch_dim=0):
     rows = jnp.moveaxis(input, (batch_dim, seq_dim), (0, 1))
     rows = jax.vmap(lambda row, source: jnp.take(row, source, 0, mode="clip"))(rows, sources)
     return jnp.moveaxis(rows, (0, 1), (batch_dim, seq_dim))
+
+
+@check("ReverseSequence")
+def reversed_lengths(input, seq_lengths, seq_dim):
+    size = input.shape[seq_dim] if -input.ndim <= seq_dim < input.ndim else None
+    if size is not None:
+        yield claim(seq_lengths >= 0, "seq_lens{at} < 0: {value}", value=seq_lengths)
+        yield claim(
+            seq_lengths <= size, f"seq_lens{{at}} > input.dims({seq_dim}): {{value}} > {size}", value=seq_lengths
+        )
 
 
 # Positions in sorted arrays

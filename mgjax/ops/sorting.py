@@ -8,7 +8,7 @@ from jax import lax
 
 from mgjax.dtypes import int32
 from mgjax.errors import InvalidArgumentError
-from mgjax.ops.registry import Static, is_known, lower
+from mgjax.ops.registry import Static, check, claim, is_known, lower
 from mgjax.shapes import describe
 
 
@@ -45,3 +45,9 @@ def nth_element(input, n, *, reverse=False):
         if n >= input.shape[-1]:
             raise InvalidArgumentError("Input must have at least n+1 columns")
     return jnp.sort(input, axis=-1, descending=reverse)[..., n]
+
+
+@check("NthElement")
+def nth_of_columns(input, n):
+    yield claim(n >= 0, "Need n >= 0, got {n}", n=n)
+    yield claim(n < input.shape[-1], "Input must have at least n+1 columns")

@@ -11,7 +11,7 @@ import numpy as np
 from jax import lax
 
 from mgjax.errors import InvalidArgumentError
-from mgjax.ops.registry import Static, array_module, is_known, lower
+from mgjax.ops.registry import Static, array_module, check, claim, is_known, lower
 from mgjax.ops.scatter import scatter_nd
 from mgjax.ops.segments import segment_extreme, segment_sum
 from mgjax.shapes import describe
@@ -38,6 +38,14 @@ def sparse_tensor_dense_mat_mul(a_indices, a_values, a_shape: Static, b, *, adjo
     chosen = _element(right, (a_indices[:, columns],))
     zeros = jnp.zeros((int(a_shape[rows]), right.shape[1]), right.dtype)
     return scatter_nd(zeros, jnp.asarray(a_indices[:, rows : rows + 1]), values[:, None] * chosen, "add")
+
+
+@check("SparseTensorDenseMatMul")
+def entries_of_matrix(a_indices, a_shape, adjoint_a=False):
+    for axis, name in ((int(adjoint_a), "m"), (int(not adjoint_a), "k")):
+        entry, size = a_indices[:, axis], a_shape[axis]
+        message = f"{name} ({{value}}) from index{{at}} out of bounds (>={size})"
+        yield claim((entry >= 0) & (entry < size), message, value=entry)
 
 
 def _element(x, columns):
@@ -75,6 +83,13 @@ lower("SparseDenseCwiseMul")(_sparse_dense(lax.mul))
 lower("SparseDenseCwiseDiv")(_sparse_dense(lax.div))
 
 
+@check("SparseDenseCwiseAdd", "SparseDenseCwiseMul", "SparseDenseCwiseDiv")
+def entries_of_operand(sp_indices, sp_shape, dense):
+    if dense.ndim <= sp_indices.shape[1]:
+        message = "Provided indices are out-of-bounds w.r.t. dense side with broadcasted shape"
+        yield claim((sp_indices >= 0) & (sp_indices < sp_shape), message)
+
+
 @lower("SparseTensorDenseAdd")
 def sparse_tensor_dense_add(a_indices, a_values, a_shape, b):
     if is_known(a_shape):
@@ -84,6 +99,15 @@ def sparse_tensor_dense_add(a_indices, a_values, a_shape, b):
                     f"Dimension {i} does not equal (no broadcasting is supported): sparse side {n} vs dense side {m}"
                 )
     return scatter_nd(b, a_indices, a_values, "add")
+
+
+@check("SparseTensorDenseAdd")
+def entries_of_sum(a_indices, a_shape, b):
+    if a_indices.shape[1] == b.ndim:
+        yield claim(a_shape == np.array(b.shape), "the dense shape of the sparse operand is not that of the dense one")
+        message = "Sparse tensor has an invalid index {value} on dimension of size {shape}"
+        is_inside = ((a_indices >= 0) & (a_indices < np.array(b.shape))).all(1)
+        yield claim(is_inside, message, value=a_indices, shape=describe(b.shape))
 
 
 @lower("SparseReshape")
@@ -125,6 +149,16 @@ def _inferred_shape(input_shape, new_shape):
             f"{shapes}"
         )
     return shape
+
+
+@check("SparseReshape")
+def sizes_match(input_shape, new_shape):
+    if is_known(input_shape) and is_known(new_shape):
+        return  # the lowering says it
+    yield claim((new_shape == -1).sum() <= 1, "only one output dimension may be -1")
+    size, shape = jnp.prod(input_shape), jnp.prod(_inferred_shape(input_shape, new_shape))
+    message = "Input to reshape is a tensor with {size} dense values, but the requested shape has {wanted}"
+    yield claim(size == shape, message, size=size, wanted=shape)
 
 
 @lower("SparseReorder")
@@ -220,6 +254,13 @@ def sparse_fill_empty_rows_grad(reverse_index_map, grad_values):
     """The gradients by the values that were there, and by the default value."""
     filled = jnp.ones(grad_values.shape, bool).at[reverse_index_map].set(False)
     return grad_values[reverse_index_map], jnp.sum(jnp.where(filled, grad_values, 0), dtype=grad_values.dtype)
+
+
+@check("SparseFillEmptyRowsGrad")
+def rows_of_gradient(reverse_index_map, grad_values):
+    size = grad_values.shape[0]
+    message = f"Elements in reverse index must be in [0, {size}) but got {{value}}"
+    yield claim((reverse_index_map >= 0) & (reverse_index_map < size), message, value=reverse_index_map)
 
 
 @lower("SparseAddGrad")

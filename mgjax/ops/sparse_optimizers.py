@@ -3,7 +3,8 @@
 TensorFlow applies equal indices one after another, each seeing what the one before left. Here they are applied in rounds:
 round r gathers, computes and scatters the r-th occurrence of every row at once. Python's optimizers sum the gradients of
 equal indices beforehand, so that in practice there is one round. Rows that no index names stay as they are, without
-decay. An index out of range, for TensorFlow an error, is one here where it is known while tracing; else it is skipped.
+decay. Where errors are ignored, an index out of range is
+skipped.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from jax import lax
 from mgjax.errors import InvalidArgumentError
 from mgjax.ops import optimizers
 from mgjax.ops.optimizers import check_operands
-from mgjax.ops.registry import is_known, lower
+from mgjax.ops.registry import REGISTRY, check, claim, is_known, lower
 
 
 def apply_by_row(step, slots, grad, indices, **scalars):
@@ -200,3 +201,10 @@ def sparse_apply_ftrl_v2(
         return optimizers.ftrl_step(var, accum, linear, grad, *scalars.values(), multiply_linear_by_lr)
 
     return apply_by_row(step, {"var": var, "accum": accum, "linear": linear}, grad, indices, **scalars)
+
+
+@check(*(op for op in list(REGISTRY) if op.startswith(("SparseApply", "ResourceSparseApply"))))
+def rows_to_update(var, indices):
+    if var.ndim:
+        message = "Index {value} at offset {at} in indices is out of range"
+        yield claim((indices >= 0) & (indices < var.shape[0]), message, value=indices)

@@ -10,8 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from mgjax.errors import InvalidArgumentError, OutOfRangeError, UnimplementedError
-from mgjax.ops.registry import NeedsKnown, Static, is_known, lower
+from mgjax.ops.registry import NeedsKnown, Static, check, claim, is_known, lower
 from mgjax.ops.scatter import check_nd_shapes, check_rows, scatter_nd, scatter_rows
+from mgjax.ops.slicing import vectors_within, within
 from mgjax.shapes import describe
 
 
@@ -106,6 +107,16 @@ def resource_count_up_to(resource, *, limit):
     return count_up_to(resource, limit=limit)
 
 
+@check("CountUpTo")
+def is_below(ref, limit):
+    yield claim(ref < limit, "Reached limit of {limit}", limit=limit, error=OutOfRangeError)
+
+
+@check("ResourceCountUpTo")
+def resource_is_below(resource, limit):
+    yield from is_below(resource, limit)
+
+
 def _scatter(how):
     def scatter(ref, indices, updates):
         return scatter_rows(ref, indices, updates, how)
@@ -138,6 +149,23 @@ for _name in ("Update", "Add", "Sub", "Min", "Max"):
     lower(f"ScatterNd{_name}", f"ResourceScatterNd{_name}", updates=("ref",))(_scatter_nd(_COMBINATIONS[_name]))
 
 
+@check(*(f"Scatter{name}" for name in _COMBINATIONS))
+def scattered(ref, indices):
+    yield from within(indices, ref.shape)
+
+
+@check(*(f"ResourceScatter{name}" for name in _COMBINATIONS))
+def scattered_into_resource(resource, indices):
+    yield from within(indices, resource.shape)
+
+
+@check(
+    *(f"{kind}{name}" for kind in ("ScatterNd", "ResourceScatterNd") for name in ("Update", "Add", "Sub", "Min", "Max"))
+)
+def scattered_at(ref, indices):
+    yield from vectors_within(indices, ref.shape)
+
+
 @lower("ResourceGather", reads=("resource",))
 def resource_gather(resource, indices, *, batch_dims=0):
     """Rows of a variable; zeros for an index out of range in compiled code, as on TensorFlow's GPUs."""
@@ -155,6 +183,11 @@ def _gather_rows(params, indices):
     return params.at[indices].get(mode="fill", fill_value=0)
 
 
+@check("ResourceGather")
+def gathered(resource, indices, batch_dims=0):
+    yield from within(indices, resource.shape[batch_dims:])
+
+
 @lower("ResourceGatherNd", reads=("resource",))
 def resource_gather_nd(resource, indices):
     columns = [indices[..., i] for i in range(indices.shape[-1])]
@@ -162,6 +195,11 @@ def resource_gather_nd(resource, indices):
         return jnp.broadcast_to(resource, indices.shape[:-1] + resource.shape)
     columns = [jnp.where(x < 0, n, x) for x, n in zip(columns, resource.shape, strict=False)]
     return jnp.asarray(resource).at[tuple(columns)].get(mode="fill", fill_value=0)
+
+
+@check("ResourceGatherNd")
+def gathered_at(resource, indices):
+    yield from vectors_within(indices, resource.shape, "indices{at} = {value} does not index into param shape {shape}")
 
 
 @lower("StridedSliceAssign", "ResourceStridedSliceAssign", updates=("ref",))

@@ -232,14 +232,14 @@ def test_an_assertion_shows_its_data_wherever_it_stands():
 
 def test_a_check_says_where_it_does_not_hold():
     values = np.int32([[1, 2], [9, 4]])
-    found = claim(values < 5, "x[{at}] = {value} is not below {limit}", value=values, limit=5)
+    found = claim(values < 5, "x{at} = {value} is not below {limit}", value=values, limit=5)
     assert found.text() == "x[1,0] = 9 is not below 5"
     assert claim(values < 5, "{text}", text="{braces}").text() == "{braces}"
 
 
 def test_a_lowering_of_ones_own_may_have_checks():
     def is_small(x):
-        yield claim(x < 5, "x[{at}] = {value}", value=x)
+        yield claim(x < 5, "x{at} = {value}", value=x)
 
     own = dataclasses.replace(REGISTRY["Neg"], checks=(is_small,))
     with tf.Graph().as_default() as graph:
