@@ -481,11 +481,13 @@ class GraphFunction:
             [name for role, name in leaves if role == "tensor"],
             [name for role, name in leaves if role == "operation"],
         )
+        functions = [function]
         if after_passes:
             traits = RegisteredTraits(self.lowerings, names_by_key(self.graph, makers(self.lowerings)))
-            structure_control_flow(function, traits, self.graph)
-            make_pure(function, traits)
-        return print_function(function)
+            functions += structure_control_flow(function, traits, self.graph).values()
+            for each in functions:
+                make_pure(each, traits)
+        return "\n".join(map(print_function, functions))
 
     # ---- random numbers
 

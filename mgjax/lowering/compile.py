@@ -56,14 +56,12 @@ def compile_program(
     """
     function = build_function(graph, feeds, fetches, targets)
     traits = RegisteredTraits(lowerings, names_by_key(graph, makers(lowerings)))
-    structure_control_flow(function, traits, graph)
-    check_supported(function, lowerings)
-    make_pure(function, traits)
+    evaluator = _evaluator(graph, lowerings)
+    _run_passes(function, traits, graph, evaluator)
     loops = sorted({loop_name(operation) for operation in walk(function.body) if operation.kind == "while"})
     for name in loop_bounds:
         if name not in loops:
             raise UnknownNameError(f"loop_bounds: what the fetches need has no loop {name!r}; its loops are {loops}")
-    evaluator = _evaluator(graph, lowerings)
     evaluator.rooms.bounds = dict(loop_bounds)
     return Program(function, evaluator, constants, checked)
 
@@ -71,25 +69,34 @@ def compile_program(
 def _evaluator(graph: Graph, lowerings: Mapping[str, Lowering]) -> Evaluator:
     def compile_function(name: FunctionName) -> Program:
         function = build_library_function(graph, name.name, name.attrs)
-        traits = RegisteredTraits(lowerings)
-        structure_control_flow(function, traits, graph)
-        check_supported(function, lowerings)
-        make_pure(function, traits)
-        return Program(function, _evaluator(graph, lowerings), checked=True)
+        evaluator = _evaluator(graph, lowerings)
+        _run_passes(function, RegisteredTraits(lowerings), graph, evaluator)
+        return Program(function, evaluator, checked=True)
 
     return Evaluator(lowerings, graph.op_def, CONTROL, LibraryFunctions(compile_function))
 
 
-def structure_control_flow(function: Function, traits: RegisteredTraits, graph: Graph) -> None:
-    """The first part of the pipeline: loops, then branches, then calls of functions become operations with regions."""
+def _run_passes(function: Function, traits: RegisteredTraits, graph: Graph, evaluator: Evaluator) -> None:
+    """The pipeline; the functions that call themselves go to the evaluator."""
+    evaluator.recursive.update(structure_control_flow(function, traits, graph))
+    for each in (function, *evaluator.recursive.values()):
+        check_supported(each, evaluator.lowerings)
+        make_pure(each, traits)
+    check_stateless(evaluator.recursive)
+
+
+def structure_control_flow(function: Function, traits: RegisteredTraits, graph: Graph) -> dict[str, Function]:
+    """The first part of the pipeline: loops, then branches, then calls of functions become operations with regions.
+
+    Returns the functions that call themselves, which stay functions.
+    """
 
     def library(name: FunctionName) -> Function | None:
         return build_library_function(graph, name.name, name.attrs) if name.name in graph.library else None
 
     functionalize_loops(function, traits)
     functionalize_conds(function, traits)
-    if graph.library:
-        inline_functions(function, library, traits, graph.gradients)
+    return inline_functions(function, library, traits, graph.gradients) if graph.library else {}
 
 
 def make_pure(function: Function, traits: RegisteredTraits) -> None:
@@ -104,6 +111,17 @@ def make_pure(function: Function, traits: RegisteredTraits) -> None:
 def makers(lowerings: Mapping[str, Lowering]) -> dict[str, str]:
     """From each op that makes the handle of a host object to the object's kind."""
     return {op: lowering.makes for op, lowering in lowerings.items() if lowering.makes is not None}
+
+
+def check_stateless(functions: Mapping[str, Function]) -> None:
+    """Raises an error where a function that calls itself holds, changes or draws something."""
+    for function in functions.values():
+        names = [name for role, name in function.attributes["inputs"] if role != "feed"]
+        if names:
+            raise UnsupportedError(
+                f"the function {function.name!r} calls itself and holds state ({', '.join(map(repr, names))}), which this "
+                "version cannot run; feed what it makes, or fetch something else"
+            )
 
 
 def check_supported(function: Function, lowerings: Mapping[str, Lowering]) -> None:

@@ -14,6 +14,7 @@ from mgjax.errors import InvalidArgumentError, OpError
 from mgjax.ir import Block, Operation, Value, walk
 from mgjax.lowering.distinct import evaluate_bounded_unique
 from mgjax.lowering.evaluate import Environment, Evaluator, NeedsValue, NotComputedError
+from mgjax.lowering.functions import evaluate_for_start, evaluate_map, evaluate_recursion
 from mgjax.lowering.gradients import evaluate_custom_gradient, evaluate_gradient
 from mgjax.lowering.hits import evaluate_bounded_hits
 from mgjax.lowering.loops import evaluate_while, is_plain
@@ -162,6 +163,9 @@ CONTROL = {
     "while": evaluate_while,
     "undefined": evaluate_undefined,
     "alive": evaluate_alive,
+    "recursion": evaluate_recursion,
+    "for_start": evaluate_for_start,
+    "map": evaluate_map,
     "gradient": evaluate_gradient,
     "custom_gradient": evaluate_custom_gradient,
     "bounded_unique": evaluate_bounded_unique,

@@ -19,7 +19,7 @@ import numpy as np
 
 from mgjax import opdefs
 from mgjax.errors import FailedPreconditionError, InvalidArgumentError, OpError, UnsupportedError
-from mgjax.ir import Block, Operation, Value
+from mgjax.ir import Block, Function, Operation, Value
 from mgjax.lowering.flags import Flags, describe
 from mgjax.ops import Claim, ElementList, Lowering, NeedsKnown, is_known
 
@@ -176,6 +176,8 @@ class Evaluator:
         self.op_def = op_def
         self.control = control
         self.functions = functions
+        # The functions that call themselves, ordered; everything else was put in the place of its calls.
+        self.recursive: dict[str, Function] = {}
         self._steps: dict[Operation, Step] = {}
         # What lowerings of loops know: loops that only the host can run, upper bounds of counters, rounds compiled there.
         self.on_host: set[Operation] = set()

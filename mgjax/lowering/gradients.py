@@ -38,7 +38,7 @@ def evaluate_gradient(evaluator: Evaluator, operation: Operation, environment: E
         merged = list(arguments)
         for i, value in zip(varied, values, strict=True):
             merged[i] = value
-        found, failed = _evaluated(evaluator, region, merged, environment)
+        found, failed = evaluate_region(evaluator, region, merged, environment)
         # After the function's own results stand the generators that it drew from.
         return [jnp.asarray(array) for array in found[: len(dys)] if _is_inexact(array)], (found[len(dys) :], failed)
 
@@ -68,7 +68,7 @@ def evaluate_custom_gradient(evaluator: Evaluator, operation: Operation, environ
 
     @jax.custom_vjp
     def call(*values: Any) -> list[Any]:
-        arrays, failed = _evaluated(evaluator, function, merged(values), environment)
+        arrays, failed = evaluate_region(evaluator, function, merged(values), environment)
         return [jnp.asarray(array) for array in [*arrays, failed]]
 
     def forward(*values: Any) -> tuple[list[Any], tuple[Any, ...]]:
@@ -80,7 +80,7 @@ def evaluate_custom_gradient(evaluator: Evaluator, operation: Operation, environ
             np.zeros(dy.shape, type.numpy) if type is not None and dy.dtype == jax.dtypes.float0 else jnp.conj(dy)
             for dy, type in zip(dys[:-1], types, strict=True)
         ]
-        dxs, _ = _evaluated(evaluator, gradient, [*merged(values), *given], environment)
+        dxs, _ = evaluate_region(evaluator, gradient, [*merged(values), *given], environment)
         return tuple(jnp.conj(dxs[i]) for i in varied)
 
     call.defvjp(forward, backward)
@@ -90,7 +90,7 @@ def evaluate_custom_gradient(evaluator: Evaluator, operation: Operation, environ
     return results
 
 
-def _evaluated(
+def evaluate_region(
     evaluator: Evaluator, region: Block, arguments: Sequence[Any], environment: Environment
 ) -> tuple[list[Any], Any]:
     """The region's results, and the number of what failed in it."""

@@ -313,7 +313,9 @@ class Program:
                 self._evaluator.on_host.add(operation)
             return found
         lowering = self._evaluator.lowerings.get(operation.kind)
-        if lowering is None or _is_text(operation):
+        if lowering is None:
+            return operation in self._evaluator.on_host
+        if _is_text(operation):
             return False
         if lowering.quotes and not lowering.host:
             operands = [v for v in operation.operands if v.producer is None or not _is_text(v.producer)]

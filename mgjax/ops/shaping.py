@@ -20,7 +20,7 @@ from mgjax.shapes import describe, is_compatible
 # Values passed on
 
 
-@lower("Identity", "Snapshot", "DebugGradientIdentity", "GuaranteeConst")
+@lower("Identity", "RefIdentity", "Snapshot", "DebugGradientIdentity", "GuaranteeConst")
 def identity(input):
     return input
 
@@ -33,6 +33,17 @@ def deep_copy(x):
 @lower("Copy", "CopyHost")
 def copy(input, *, tensor_name="", debug_ops_spec=()):
     return input
+
+
+@lower("RefSelect")
+def ref_select(index: Static, inputs):
+    """The input of that number; what is made of it is the value that the variable has then."""
+    # core/kernels/control_flow_ops.cc
+    if np.ndim(index) != 0:
+        raise InvalidArgumentError(f"Index must be a scalar, but it has shape {describe(np.shape(index))}")
+    if not 0 <= index < len(inputs):
+        raise InvalidArgumentError("Index must be in the range [0, " + f"{len(inputs)}) but got {index}")
+    return inputs[int(index)]
 
 
 @lower("IdentityN")

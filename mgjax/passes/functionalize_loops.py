@@ -20,7 +20,8 @@ Of a loop's operations, those after a `Switch` run once for each round, in the b
 that the loop ends: they are the condition. What the body, or what comes after the loop, needs of them is copied there, so they
 must be free of effects then. A value that every round hands on unchanged is not carried but captured, as constants are.
 
-A frame that is no such loop stays as it is; the log says why.
+A frame in which nothing comes round again is no loop: its `Enter`s and `Exit`s are `Identity`s. Any other frame that is no
+such loop stays as it is; the log says why.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mgjax import dtypes
+from mgjax.errors import InvalidArgumentError
 from mgjax.ir import Block, Function, Operation, TensorType, Value, walk_blocks
 from mgjax.passes.deadness import MERGES, SWITCHES, operands_of, sort
 from mgjax.passes.effects import NO_EFFECTS, Traits
@@ -66,6 +68,19 @@ class _Frame:
     name: str
     depth: int
 
+    def encloses(self, inner: _Frame | None) -> bool:
+        while inner is not None and inner.depth > self.depth:
+            inner = inner.parent
+        return inner == self
+
+
+def _different_frames(operation: Operation, found: dict[Operation, _Frame | None], source: Operation) -> Exception:
+    frame = found[source]
+    other = next(x for x, y in found.items() if y is not None and frame is not None and not y.encloses(frame))
+    shown = ". ".join(f"The input node {x.name} is in frame {getattr(found[x], 'name', '')!r}" for x in (other, source))
+    message = f"node {operation.name} has inputs from different frames. {shown}."
+    return InvalidArgumentError(message, operation.name, operation.kind)
+
 
 class _Frames:
     """The frames of one block.
@@ -93,8 +108,12 @@ class _Frames:
                 self.handed[value][inner] = None
         before = {operation: dict.fromkeys(self.sources(operation)) for operation in block.operations}
         for operation in sort(before):
-            found = [self.frame_after(source) for source in before[operation]]
-            self.frame[operation] = max(found, key=lambda frame: frame.depth if frame else 0, default=None)
+            found = {source: self.frame_after(source) for source in before[operation]}
+            frame = max(found.values(), key=lambda frame: frame.depth if frame else 0, default=None)
+            for source, other in found.items():
+                if other is not None and not other.encloses(frame):
+                    raise _different_frames(operation, found, source)
+            self.frame[operation] = frame
 
     def sources(self, operation: Operation) -> Iterator[Operation]:
         """What it depends on within the block, but for what the round before hands over."""
@@ -119,11 +138,18 @@ class _Frames:
         for operation, frame in self.frame.items():
             if frame is not None:
                 inside[frame].append(operation)
+            if operation.kind in ENTERS and (entered := self.frame_after(operation)) is not None:
+                inside[entered]  # a frame in which nothing runs
         # A frame comes before the frames around it, which may be known only by what leads into it.
         for frame in sorted(inside, key=lambda frame: -frame.depth):
             for operation in inside[frame]:
                 if operation.kind in ENTERS and not self.is_used(operation):
                     self.remove(operation)
+            if not any(
+                operation.kind in NEXT_ITERATIONS or operation.kind == "LoopCond" for operation in inside[frame]
+            ):
+                self.dissolve(frame, inside)
+                continue
             loops = self.loops([operation for operation in inside[frame] if operation not in self.gone])
             count = Counter(operation for _, members in loops for operation in members)
             shared = {operation for operation in count if count[operation] > 1}
@@ -138,6 +164,20 @@ class _Frames:
                     if frame.parent is not None:
                         inside[frame.parent].append(operation)
         self.remove_unused()
+
+    def dissolve(self, frame: _Frame, inside: dict[_Frame, list[Operation]]) -> None:
+        """Makes a frame in which nothing comes round again part of the one around it."""
+        members = inside[frame]
+        entered = [
+            op for op in self.frame if op.kind in ENTERS and op not in self.gone and self.frame_after(op) == frame
+        ]
+        for operation in [*entered, *(op for op in members if op.kind in EXITS)]:
+            operation.kind = "Identity"
+            operation.attributes = {name: operation.attributes[name] for name in ("T",) if name in operation.attributes}
+        for operation in members:
+            self.frame[operation] = frame.parent
+        if frame.parent is not None:
+            inside[frame.parent] += members
 
     def loops(self, operations: list[Operation]) -> list[tuple[Operation, list[Operation]]]:
         """The conditions of the loops in one frame, with the operations that each needs.
@@ -529,7 +569,7 @@ class _Loop:
                 enter.set_operand(0, copy.results[value.index])
 
     def following(self) -> set[Operation]:
-        """The operations of the block that depend on the loop's last values."""
+        """The operations of the block that depend on the loop's last values, in the same round of a loop around it."""
         found: set[Operation] = set()
         stack = list(self.exits)
         while stack:
@@ -537,6 +577,8 @@ class _Loop:
             if operation in found:
                 continue
             found.add(operation)
+            if operation.kind in NEXT_ITERATIONS:
+                continue
             stack.extend(self.frames.waiting[operation])
             for value in operation.results:
                 for user, _ in value.uses:

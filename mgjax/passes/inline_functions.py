@@ -13,7 +13,7 @@
     graph @same(%a: float32[]) { return %a }
 
 A function's arguments are captured by the regions that it becomes. What has a control edge to or from a call has it to
-or from its operations. A function that calls itself stays a call.
+or from its operations. A function that calls itself stays a function of its own, and its calls are `recursion`s.
 
 It comes after the passes that structure the old control flow, so that a call stands where it runs; functions that hold
 such control flow are structured before they are put in place. `SymbolicGradient` becomes `gradient`, whose region is
@@ -23,9 +23,8 @@ random numbers in a function has a generator of its own for each way in which ca
 
 from __future__ import annotations
 
-import logging
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -38,25 +37,29 @@ from mgjax.passes.functionalize_conds import functionalize_conds
 from mgjax.passes.functionalize_loops import functionalize_loops
 from mgjax.passes.names import Names
 
-_log = logging.getLogger(__name__)
 Library = Callable[[FunctionName], Function | None]
 """A fresh copy of a library function in graph form; None if there is none of that name."""
 
 _BOOL = TensorType(dtypes.bool_, ())
 _INT32 = TensorType(dtypes.int32, ())
 CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
+REMOTE_CALLS = frozenset({"RemoteCall"})
 IFS = frozenset({"If", "StatelessIf"})
 CASES = frozenset({"Case", "StatelessCase"})
 WHILES = frozenset({"While", "StatelessWhile"})
 GRADIENTS = frozenset({"SymbolicGradient"})
+MAPS = frozenset({"MapDefun"})
 
 _LABELS = {
-    **{kind: {"f": "f"} for kind in CALLS | GRADIENTS},
+    **{kind: {"f": "f"} for kind in CALLS | REMOTE_CALLS | GRADIENTS | MAPS},
     **{kind: {"then": "then_branch", "else": "else_branch"} for kind in IFS},
     **{kind: {"cond": "cond", "body": "body"} for kind in WHILES},
     "For": {"body": "body"},
 }
 """The regions that ops become, and the attributes that name their functions."""
+
+RECURSION = "recursion"
+"""The operation that calls a function in which it stands; its attribute `f` says which."""
 
 NO_GRADIENTS: Mapping[str, str] = {}
 
@@ -98,33 +101,48 @@ def path_in(caller: str, label: str, name: str) -> str:
 
 def inline_functions(
     function: Function, library: Library, traits: Traits, gradients: Mapping[str, str] = NO_GRADIENTS
-) -> None:
+) -> dict[str, Function]:
     """Inlines all calls in a graph function, at any depth.
 
     Args:
         gradients: from function to the function that is its gradient, where the library says so.
+
+    Returns:
+        The functions that call themselves, by the names that `recursion`s give, in graph form.
     """
     if function.is_ordered:
-        return
-    inlining = _Inlining(function, library, traits, gradients)
-    inlining.run()
-    function.targets = [inlining.ends.get(target, target) for target in function.targets]
+        return {}
+    recursive: dict[str, Function] = {}
+    _Inlining(function, library, traits, gradients, recursive).run((), function.name)
+    return recursive
 
 
 class _Inlining:
-    def __init__(self, function: Function, library: Library, traits: Traits, gradients: Mapping[str, str]):
+    def __init__(
+        self,
+        function: Function,
+        library: Library,
+        traits: Traits,
+        gradients: Mapping[str, str],
+        recursive: dict[str, Function],
+    ):
         self.function = function
         self.library = library
         self.traits = traits
         self.gradients = gradients
+        self.recursive = recursive
         self.names = Names(function)
         self.instead: dict[Operation, list[Operation]] = {}
         self.ends: dict[Operation, Operation] = {}
         self.replaced: dict[Value, Value] = {}
         self.work: list[tuple[Operation, Place]] = []
 
-    def run(self) -> None:
-        self.work = [(operation, Place((), operation.name)) for operation in walk(self.function.body)]
+    def run(self, within: tuple[str, ...], path: str) -> None:
+        """Inlines all calls, those of the functions in `within` excepted."""
+        self.work = [
+            (operation, Place(within, path_in(path, "f", operation.name) if within else operation.name))
+            for operation in walk(self.function.body)
+        ]
         while self.work:
             operation, place = self.work.pop()
             self.visit(operation, place)
@@ -138,12 +156,13 @@ class _Inlining:
                 if operation.control:
                     sources = dict.fromkeys(self.ends.get(source, source) for source in operation.control)
                     operation.control = [source for source in sources if source.block is block]
+        self.function.targets = [self.ends.get(target, target) for target in self.function.targets]
         self.remove_ends()
         capture_invariants(self.function)
 
     def remove_ends(self) -> None:
         """Takes out the ends of calls that nothing waits for; outer calls ended first."""
-        waiting: Counter[Operation] = Counter(self.ends.get(target, target) for target in self.function.targets)
+        waiting: Counter[Operation] = Counter(self.function.targets)
         for operation in walk(self.function.body):
             waiting.update(operation.control)
         gone: set[Operation] = set()
@@ -158,6 +177,9 @@ class _Inlining:
         kind = operation.kind
         if kind in CALLS:
             self.call(operation, operation.attributes["f"], place)
+        elif kind in REMOTE_CALLS:
+            # The first operand names a device; all run where the rest of the program does.
+            self.call(operation, operation.attributes["f"], place, operation.operands[1:])
         elif kind in IFS:
             self.make_if(operation, place)
         elif kind in CASES:
@@ -168,7 +190,12 @@ class _Inlining:
             self.make_for(operation, place)
         elif kind in GRADIENTS:
             self.make_gradient(operation, place)
-        elif not operation.regions:
+        elif kind in MAPS:
+            self.make_map(operation, place)
+        elif kind == "FakeParam":
+            # What stands for a branch's value in the other one; nobody looks at it.
+            operation.kind, operation.attributes = "undefined", {}
+        elif not operation.regions and kind != RECURSION:
             self.call(operation, FunctionName(kind, operation.attributes), place)
 
     def current(self, value: Value) -> Value:
@@ -188,17 +215,32 @@ class _Inlining:
                 found.append(operation)
         return found
 
-    def body(self, name: FunctionName, place: Place, operation: Operation) -> Function | None:
-        """A copy of the function, structured; None where it is to stay a call."""
-        if name.name in place.functions:
-            _log.debug("%r is left: the function '%s' calls itself", operation, name.name)
-            return None
+    def body(self, name: FunctionName, place: Place) -> Function | None:
+        """A copy of the function, structured; of one that is being put in its own place, a `recursion`. None without one."""
         function = self.library(name)
         if function is None:
             return None
+        if name.name in place.functions:
+            return self.recursion(name, function)
         functionalize_loops(function, self.traits)
         functionalize_conds(function, self.traits)
         return function
+
+    def recursion(self, name: FunctionName, function: Function) -> Function:
+        """A function that only calls this one; what that one computes is among the recursive functions."""
+        key = name.name + "".join(f" {attr}={value}" for attr, value in sorted(name.attrs.items()) if attr[0] != "_")
+        block = Block()
+        arguments = [block.add_parameter(value.type, value.label) for value in function.body.parameters]
+        types = [value.type for value in function.body.results]
+        call = block.append(Operation(RECURSION, name.name, arguments, {"f": FunctionName(key)}, types))
+        block.results = list(call.results)
+        if key not in self.recursive:
+            self.recursive[key] = function
+            functionalize_loops(function, self.traits)
+            functionalize_conds(function, self.traits)
+            inner = _Inlining(function, self.library, self.traits, self.gradients, self.recursive)
+            inner.run((name.name,), name.name)
+        return Function(name.name, block, targets=[call])
 
     def put(
         self, function: Function, block: Block, arguments: list[Value], prefix: str, label: str, place: Place
@@ -225,17 +267,19 @@ class _Inlining:
 
     # Calls
 
-    def call(self, operation: Operation, name: FunctionName, place: Place) -> None:
+    def call(
+        self, operation: Operation, name: FunctionName, place: Place, arguments: Sequence[Value] | None = None
+    ) -> None:
         if place.is_differentiated and name.name in self.gradients:
             self.make_custom_gradient(operation, name, place)
             return
-        function = self.body(name, place, operation)
+        function = self.body(name, place)
         block = operation.block
         if function is None or block is None:
             return
-        arguments = list(operation.operands)
+        arguments = operation.operands if arguments is None else arguments
         results = [self.current(value) for value in function.body.results]
-        operations = self.put(function, block, arguments, operation.name, "f", place)
+        operations = self.put(function, block, list(arguments), operation.name, "f", place)
         results = [self.current(value) for value in results]
         inside = set(operations)
         for inner in operations if operation.control else ():
@@ -257,7 +301,7 @@ class _Inlining:
 
     def region(self, name: FunctionName, label: str, operation: Operation, place: Place) -> Block | None:
         """A region of the function's operations whose parameters are the function's own."""
-        function = self.body(name, place, operation)
+        function = self.body(name, place)
         if function is None:
             return None
         block = Block(label)
@@ -402,6 +446,8 @@ class _Inlining:
         if body is None or operation.block is None:
             return
         name = operation.name
+        before: list[Operation] = []
+        start = self.add(operation.block, before, "for_start", f"{name}/start", [start, limit, delta], _INT32)
         i, *carried = body.parameters
         made: list[Operation] = []
         following = self.add(body, made, "AddV2", f"{name}/body/next", [i, delta], _INT32, T=dtypes.int32)
@@ -412,13 +458,16 @@ class _Inlining:
         for value in carried:
             condition.add_parameter(value.type, self.names.new(f"{name}/cond/{value.index}"))
         made = []
-        # delta > 0: i < limit; delta < 0: limit < i; both as (limit - i) * sign(delta) > 0.
-        sign = self.add(condition, made, "Sign", f"{name}/cond/sign", [delta], _INT32, T=dtypes.int32)
-        rest = self.add(condition, made, "Sub", f"{name}/cond/rest", [limit, index], _INT32, T=dtypes.int32)
-        ahead = self.add(condition, made, "Mul", f"{name}/cond/ahead", [rest, sign], _INT32, T=dtypes.int32)
-        zero = np.zeros((), np.int32)
-        none = self.add(condition, made, "Const", f"{name}/cond/zero", [], _INT32, dtype=dtypes.int32, value=zero)
-        goes_on = self.add(condition, made, "Less", f"{name}/cond/goes_on", [none, ahead], _BOOL, T=dtypes.int32)
+        rest, sign = (limit, index), _sign_of(delta)
+        if sign is None:
+            # delta > 0: i < limit; delta < 0: limit < i; both as 0 < (limit - i) * sign(delta).
+            direction = self.add(condition, made, "Sign", f"{name}/cond/sign", [delta], _INT32, T=dtypes.int32)
+            ahead = self.add(condition, made, "Sub", f"{name}/cond/rest", [limit, index], _INT32, T=dtypes.int32)
+            ahead = self.add(condition, made, "Mul", f"{name}/cond/ahead", [ahead, direction], _INT32, T=dtypes.int32)
+            zero = {"dtype": dtypes.int32, "value": np.zeros((), np.int32)}
+            rest, sign = (ahead, self.add(condition, made, "Const", f"{name}/cond/zero", [], _INT32, **zero)), 1
+        kind = "Greater" if sign > 0 else "Less"
+        goes_on = self.add(condition, made, kind, f"{name}/cond/goes_on", list(rest), _BOOL, T=dtypes.int32)
         condition.set_operations(made)
         condition.results = [goes_on]
         types = [_INT32, *(result.type for result in operation.results)]
@@ -431,7 +480,7 @@ class _Inlining:
             self.replaced[old] = result
         operation.set_operands(())
         self.ends[operation] = new
-        self.instead[operation] = [new]
+        self.instead[operation] = [*before, new]
 
     def make_gradient(self, operation: Operation, place: Place) -> None:
         """`gradient(x..., dy...)`, with the function as its region: what `SymbolicGradient` gives, dx for each x.
@@ -447,6 +496,14 @@ class _Inlining:
         if region is not None:
             self.replace(operation, self.with_regions("gradient", operation, [region]))
 
+    def make_map(self, operation: Operation, place: Place) -> None:
+        """`map(arguments..., captured...)`: the function, for each row of the arguments and always the same captured values."""
+        region = self.region(operation.attributes["f"], "f", operation, place)
+        if region is not None:
+            new = self.with_regions("map", operation, [region])
+            new.attributes["rows"] = len(operation.attributes["Targuments"])
+            self.replace(operation, new)
+
     def make_custom_gradient(self, operation: Operation, name: FunctionName, place: Place) -> None:
         """`custom_gradient(x...)`: the function, and what its gradient is to be when that is asked for."""
         inside = place._replace(is_differentiated=False)
@@ -458,6 +515,13 @@ class _Inlining:
     def with_regions(self, kind: str, operation: Operation, regions: list[Block]) -> Operation:
         types = [result.type for result in operation.results]
         return Operation(kind, operation.name, operation.operands, {}, types, regions=regions, device=operation.device)
+
+
+def _sign_of(value: Value) -> int | None:
+    """The sign of a constant; None where the value is not known, or zero."""
+    producer = value.producer
+    array = producer.attributes.get("value") if producer is not None and producer.kind == "Const" else None
+    return None if not isinstance(array, np.ndarray) or array.shape or not array else 1 if array > 0 else -1
 
 
 def capture_invariants(function: Function) -> None:

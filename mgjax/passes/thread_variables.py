@@ -225,10 +225,10 @@ class _Threading:
     def _thread_gradient(self, operation: Operation, present: dict[Key, Value]) -> Operation:
         """A function with parameters for what it takes: a variable arrives as its value, which its parameter then is."""
         changed = {key: None for region in operation.regions for key in self.written(region)}
-        if variables := [name for role, name in changed if role == "variable"]:
+        if variables := [name for role, name in changed if role == "variable" or operation.kind == "map"]:
             raise UnsupportedError(
-                f"{operation!r} differentiates a function that changes {', '.join(map(repr, variables))}; "
-                "fetch what does not need this gradient"
+                f"{operation!r}, a {operation.kind} of a function, changes {', '.join(map(repr, variables))}, which this "
+                "version cannot run; fetch what does not need it"
             )
         operation.set_operands([self.value(value, present) for value in operation.operands])
         for region in operation.regions:

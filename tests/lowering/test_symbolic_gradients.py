@@ -165,7 +165,7 @@ def test_a_function_that_assigns_is_refused_by_name():
             [w.handle, tf.constant(1.0), tf.constant(1.0)], [tf.float32, tf.float32], assigning
         )[1]
         fn = mgjax.import_graph_def(graph.as_graph_def())
-    with pytest.raises(UnsupportedError, match="differentiates a function that changes 'w'"):
+    with pytest.raises(UnsupportedError, match="a gradient of a function, changes 'w'"):
         fn({"w": np.float32(1.0)}, {}, dx.name)
 
 

@@ -1,9 +1,11 @@
 """`Enter`, `Exit`, `NextIteration` as structured `while`s: by example, and against TensorFlow's executor."""
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mgjax import dtypes
+from mgjax.errors import InvalidArgumentError
 from mgjax.ir import Block, Function, Operation, TensorType, parse_function, print_function, verify, walk
 from mgjax.passes.functionalize_conds import functionalize_conds
 from mgjax.passes.functionalize_loops import functionalize_loops
@@ -55,6 +57,70 @@ def test_a_frame_becomes_a_while_that_captures_its_constants():
           return %cond
         }""",
     )
+
+
+def test_a_frame_in_which_nothing_comes_round_again_is_no_loop():
+    becomes(
+        """graph @main(%x: float32[]) {
+          %in = Enter(%x) {frame_name = "f"} : (float32[])
+          %inner = Enter(%in) {frame_name = "g"} : (float32[])
+          %neg = Neg(%inner) : (float32[])
+          %back = Exit(%neg) : (float32[])
+          %out = Exit(%back) : (float32[])
+          return %out
+        }""",
+        """graph @main(%x: float32[]) {
+          %in = Identity(%x) : (float32[])
+          %inner = Identity(%in) : (float32[])
+          %neg = Neg(%inner) : (float32[])
+          %back = Identity(%neg) : (float32[])
+          %out = Identity(%back) : (float32[])
+          return %out
+        }""",
+    )
+
+
+def test_inputs_from_different_frames_are_refused_as_in_tensorflow():
+    text = """graph @main(%x: float32[]) {
+      %a = Enter(%x) {frame_name = "f"} : (float32[])
+      %b = Enter(%x) {frame_name = "g"} : (float32[])
+      %add = Add(%a, %b) : (float32[])
+      return %add
+    }"""
+    with pytest.raises(InvalidArgumentError, match=r"node add has inputs from different frames.*'f'.*'g'"):
+        structured(text)
+
+
+def test_an_inner_loop_that_starts_from_constants_waits_for_the_round_around_it():
+    function = structured("""graph @main(%n: float32[]) {
+      %zero = Const() {value = 0.0} : (float32[])
+      %one = Const() {value = 1.0} : (float32[])
+      %i_in = Enter(%zero) {frame_name = "f"} : (float32[])
+      %zero_in = Enter(%zero) {frame_name = "f", is_constant = true} : (float32[])
+      %one_in = Enter(%one) {frame_name = "f", is_constant = true} : (float32[])
+      %n_in = Enter(%n) {frame_name = "f", is_constant = true} : (float32[])
+      %i = Merge(%i_in, %i_next) : (float32[], int32[])
+      %less = Less(%i, %n_in) : (bool[])
+      %cond = LoopCond(%less) : (bool[])
+      %s = Switch(%i, %cond) : (float32[], float32[])
+      %body = Identity(%s:1) : (float32[])
+      %j_in = Enter(%zero_in) [^body] {frame_name = "g"} : (float32[])
+      %step = Enter(%one_in) [^body] {frame_name = "g", is_constant = true} : (float32[])
+      %limit = Enter(%n_in) {frame_name = "g", is_constant = true} : (float32[])
+      %j = Merge(%j_in, %j_next) : (float32[], int32[])
+      %jless = Less(%j, %limit) : (bool[])
+      %jcond = LoopCond(%jless) : (bool[])
+      %js = Switch(%j, %jcond) : (float32[], float32[])
+      %jadd = Add(%js:1, %step) : (float32[])
+      %j_next = NextIteration(%jadd) : (float32[])
+      %j_exit = Exit(%js) : (float32[])
+      %sum = Add(%body, %j_exit) : (float32[])
+      %i_next = NextIteration(%sum) : (float32[])
+      %exit = Exit(%s) : (float32[])
+      return %exit
+    }""")
+    assert OLD_KINDS.isdisjoint(operation.kind for operation in walk(function.body))
+    assert run_structured(function, [3.0])[0] == [3.0]
 
 
 def test_a_variable_that_every_round_hands_on_is_captured():

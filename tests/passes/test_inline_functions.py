@@ -152,19 +152,23 @@ def test_for_becomes_a_while_over_its_index():
           return %f
         }"""
     )
-    (loop,) = function.body.operations
-    assert (loop.kind, [result.type.dtype for result in loop.results]) == ("while", [dtypes.int32, dtypes.float32])
+    start, loop = function.body.operations
+    assert (start.kind, loop.kind, [result.type.dtype for result in loop.results]) == (
+        "for_start",
+        "while",
+        [dtypes.int32, dtypes.float32],
+    )
     assert function.body.results == [loop.results[1]]
 
 
-def test_a_function_that_calls_itself_stays_a_call():
-    function = inlined(
-        """graph @main(%x: float32[]) {
-          %y = PartitionedCall(%x) {f = @forever} : (float32[])
-          return %y
-        }"""
-    )
-    assert [operation.kind for operation in function.body.operations] == ["PartitionedCall"]
+def test_a_function_that_calls_itself_stays_a_function():
+    function = parse_function("""graph @main(%x: float32[]) {
+      %y = PartitionedCall(%x) {f = @forever} : (float32[])
+      return %y
+    }""")
+    functions = inline_functions(function, library, TestTraits())
+    assert [operation.kind for operation in function.body.operations] == ["recursion"]
+    assert [operation.kind for operation in functions["forever"].body.operations] == ["recursion"]
 
 
 def test_switch_and_merge_in_a_function_are_structured():
