@@ -1,0 +1,174 @@
+"""The ops, operands and attrs that `record.py` gives to TensorFlow 1.15, in groups that are one graph each.
+
+A case is (op, inputs by name, attrs but those that follow from the inputs, options). Python numbers are int32 and
+float32; "@node:0" is an edge. Options: types of inputs that NumPy lacks, by input; "name" of the node; "skip", the
+outputs that TensorFlow leaves undefined.
+"""
+
+import numpy as np
+
+RNG = np.random.RandomState(7)
+
+
+def normal(*shape):
+    return RNG.standard_normal(shape).astype(np.float32)
+
+
+GROUPS = {}
+#: The version of GraphDef with which a group is written, where it is not 1.15's own.
+PRODUCERS = {"removed": 1}
+
+MATRICES = normal(2, 3, 3)
+POSITIVE = MATRICES @ MATRICES.transpose(0, 2, 1) + np.eye(3, dtype=np.float32)
+SPECTRUM = (normal(2, 4, 4, 2) + 1j * normal(2, 4, 4, 2)).astype(np.complex64)
+IMAGE = RNG.uniform(0, 255, (2, 5, 6, 3)).astype(np.float32)
+BOXES = np.float32(
+    [[0, 0, 1, 1], [0, 0.1, 1, 1.1], [0, -0.1, 1, 0.9], [0, 10, 1, 11], [0, 10.1, 1, 11.1], [0, 100, 1, 101]]
+)
+SCORES = np.float32([0.9, 0.75, 0.6, 0.95, 0.5, 0.3])
+
+GROUPS["removed"] = [
+    ("AdjustContrast", {"images": IMAGE, "contrast_factor": 1.5, "min_value": 10.0, "max_value": 200.0}, {}),
+    (
+        "AdjustContrast",
+        {"images": IMAGE.astype(np.uint8), "contrast_factor": 1.5, "min_value": 0.0, "max_value": 255.0},
+        {},
+    ),
+    ("BatchCholesky", {"input": POSITIVE}, {}, {"name": "lower"}),
+    ("BatchCholeskyGrad", {"l": "@lower:0", "grad": normal(2, 3, 3)}, {"T": np.float32}),
+    ("BatchMatrixBandPart", {"input": MATRICES, "num_lower": np.int64(1), "num_upper": np.int64(-1)}, {}),
+    ("BatchMatrixDeterminant", {"input": MATRICES}, {}),
+    ("BatchMatrixDiag", {"diagonal": MATRICES[0]}, {}),
+    ("BatchMatrixDiagPart", {"input": MATRICES}, {}),
+    ("BatchMatrixInverse", {"input": POSITIVE}, {}),
+    ("BatchMatrixInverse", {"input": MATRICES.astype(np.float64)}, {"adjoint": True}),
+    ("BatchMatrixSetDiag", {"input": MATRICES, "diagonal": MATRICES[:, 0]}, {}),
+    ("BatchMatrixSolve", {"matrix": POSITIVE, "rhs": normal(2, 3, 2)}, {}),
+    ("BatchMatrixSolveLs", {"matrix": normal(2, 4, 3), "rhs": normal(2, 4, 2), "l2_regularizer": np.float64(0.1)}, {}),
+    ("BatchMatrixTriangularSolve", {"matrix": POSITIVE, "rhs": normal(2, 3, 2)}, {"lower": False, "adjoint": True}),
+    ("BatchSelfAdjointEig", {"input": POSITIVE}, {}, {"name": "pairs", "skip": (0,)}),
+    ("Abs", {"x": "@pairs:0"}, {"T": np.float32}),
+    ("BatchSelfAdjointEigV2", {"input": POSITIVE}, {"compute_v": False}, {"skip": (1,)}),
+    ("SelfAdjointEig", {"input": POSITIVE[0]}, {}, {"name": "pair", "skip": (0,)}),
+    ("Abs", {"x": "@pair:0"}, {"T": np.float32}),
+    ("BatchSvd", {"input": normal(2, 4, 3)}, {"compute_uv": False}, {"skip": (1, 2)}),
+    (
+        "BatchNormWithGlobalNormalization",
+        {"t": IMAGE, "m": normal(3), "v": np.float32([1, 2, 3]), "beta": normal(3), "gamma": normal(3)},
+        {"variance_epsilon": 0.001, "scale_after_normalization": True},
+    ),
+    (
+        "BatchNormWithGlobalNormalizationGrad",
+        {"t": IMAGE, "m": normal(3), "v": np.float32([1, 2, 3]), "gamma": normal(3), "backprop": normal(2, 5, 6, 3)},
+        {"variance_epsilon": 0.001, "scale_after_normalization": True},
+    ),
+    (
+        "Conv3DBackpropFilter",
+        {"input": normal(1, 4, 4, 4, 2), "filter": normal(2, 2, 2, 2, 3), "out_backprop": normal(1, 3, 3, 3, 3)},
+        {"strides": [1] * 5, "padding": "VALID"},
+    ),
+    (
+        "Conv3DBackpropInput",
+        {"input": normal(1, 4, 4, 4, 2), "filter": normal(2, 2, 2, 2, 3), "out_backprop": normal(1, 3, 3, 3, 3)},
+        {"strides": [1] * 5, "padding": "VALID"},
+    ),
+    ("MatrixExponential", {"input": MATRICES}, {}),
+    ("PlaceholderV2", {}, {"dtype": np.float32, "shape": [2]}, {"skip": "all"}),
+    ("QuantizeAndDequantize", {"input": normal(7)}, {"range_given": True, "input_min": -1.0, "input_max": 0.9}),
+    ("QuantizeAndDequantize", {"input": normal(7)}, {"signed_input": False, "num_bits": 5}),
+    ("RandomCrop", {"image": IMAGE[0], "size": np.int64([3, 4])}, {"seed": 3, "seed2": 5}),
+    ("RandomPoisson", {"shape": [5], "rate": np.float32([1, 20])}, {"seed": 3, "seed2": 5}),
+    ("TopK", {"input": normal(3, 6)}, {"k": 2}),
+]
+
+GROUPS["first versions"] = [
+    ("Concat", {"concat_dim": 1, "values": [normal(2, 1), normal(2, 2)]}, {}),
+    ("Concat", {"concat_dim": -1, "values": [np.array([[b"a"]], object), np.array([[b"b", b"cd"]], object)]}, {}),
+    ("Gather", {"params": normal(5, 2), "indices": [[4, 0], [1, 1]]}, {"validate_indices": False}),
+    ("BatchMatMul", {"x": normal(2, 3, 4), "y": normal(2, 5, 4)}, {"adj_y": True}),
+    ("BatchMatMul", {"x": SPECTRUM, "y": SPECTRUM}, {"adj_x": True}),
+    ("TopKV2", {"input": normal(3, 6), "k": 4}, {}),
+    ("Reverse", {"tensor": normal(2, 3, 2), "dims": np.array([True, False, True])}, {}),
+    *((op, {"x": np.int32([7, -7, 7, -7]), "y": np.int32([2, 2, -2, -2])}, {}) for op in ("Div", "Mod", "FloorDiv")),
+    *((op, {"x": np.float32([7, -7, 7.5]), "y": np.float32([2, 2, -2])}, {}) for op in ("Div", "Mod", "FloorMod")),
+    ("Inv", {"x": np.float32([2, -4, 0])}, {}),
+    ("InvGrad", {"y": np.float32([2, -4, 0]), "dy": np.float32([1, 2, 3])}, {}),
+    *(
+        (
+            op,
+            {
+                "x": IMAGE[:1],
+                "scale": normal(3),
+                "offset": normal(3),
+                "mean": np.float32([]),
+                "variance": np.float32([]),
+            },
+            {"epsilon": 0.01, **({"U": np.float32} if op[-1] == "2" else {})},
+        )
+        for op in ("FusedBatchNorm", "FusedBatchNormV2")
+    ),
+    (
+        "FusedBatchNorm",
+        {"x": IMAGE[:1], "scale": normal(3), "offset": normal(3), "mean": normal(3), "variance": np.float32([1, 2, 3])},
+        {"is_training": False},
+        {"skip": (1, 2, 3, 4)},
+    ),
+    *(
+        (
+            op,
+            {
+                "y_backprop": normal(1, 5, 6, 3),
+                "x": IMAGE[:1],
+                "scale": normal(3),
+                "reserve_space_1": normal(3),
+                "reserve_space_2": np.float32([1, 2, 3]),
+            },
+            {"is_training": training, **({"U": np.float32} if op[-1] == "2" else {})},
+            {"skip": (3, 4)},
+        )
+        for op in ("FusedBatchNormGrad", "FusedBatchNormGradV2")
+        for training in (True, False)
+    ),
+    ("NonMaxSuppression", {"boxes": BOXES, "scores": SCORES, "max_output_size": 3}, {"iou_threshold": 0.5}),
+    ("NonMaxSuppressionV2", {"boxes": BOXES, "scores": SCORES, "max_output_size": 3, "iou_threshold": 0.6}, {}),
+    (
+        "NonMaxSuppressionV3",
+        {"boxes": BOXES, "scores": SCORES, "max_output_size": 6, "iou_threshold": 0.5, "score_threshold": 0.4},
+        {},
+    ),
+    ("BiasAddV1", {"value": IMAGE, "bias": normal(3)}, {}),
+    ("Pack", {"values": [normal(2), normal(2)]}, {"axis": 1}),
+    ("Unpack", {"value": normal(2, 3)}, {"num": 3, "axis": -1}),
+    ("SpaceToBatch", {"input": normal(1, 4, 4, 2), "paddings": [[0, 0], [1, 1]]}, {"block_size": 2}),
+    ("BatchToSpace", {"input": normal(8, 2, 2, 1), "crops": [[0, 1], [1, 0]]}, {"block_size": 2}),
+    (
+        "ExtractGlimpse",
+        {"input": IMAGE, "size": [3, 3], "offsets": np.float32([[0.3, -0.2], [0, 0.9]])},
+        {"uniform_noise": False, "noise": "zero"},
+    ),
+    ("Select", {"condition": np.array([True, False]), "t": normal(2, 3), "e": normal(2, 3)}, {}),
+    ("ListDiff", {"x": [1, 2, 3, 4, 2], "y": [2, 4]}, {}),
+    ("LinSpace", {"start": 1.0, "stop": 2.0, "num": 5}, {}),
+    (
+        "SparseToDense",
+        {
+            "sparse_indices": [[0, 1], [1, 0]],
+            "output_shape": [2, 2],
+            "sparse_values": np.float32([5, 6]),
+            "default_value": -1.0,
+        },
+        {},
+    ),
+    (
+        "DrawBoundingBoxes",
+        {"images": IMAGE / 255, "boxes": np.float32([[[0.1, 0.1, 0.8, 0.9]], [[0, 0, 0.5, 0.5]]])},
+        {},
+    ),
+    ("CTCGreedyDecoder", {"inputs": normal(5, 2, 4), "sequence_length": [5, 3]}, {"merge_repeated": True}),
+    (
+        "QuantizedRelu",
+        {"features": np.uint8([0, 100, 255]), "min_features": -1.0, "max_features": 2.0},
+        {"out_type": "quint8"},
+        {"features": "quint8"},
+    ),
+]
