@@ -22,6 +22,7 @@ from mgjax.host import (  # noqa: F401
     printing,
     ragged,
     regex,
+    serialized_sparse,
     sparse_cross,
     sparse_entries,
     strings,

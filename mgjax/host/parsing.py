@@ -146,9 +146,30 @@ def serialize_tensor(tensor):
     """The serialized `TensorProto`, numbers as they lie in memory."""
     proto = encode_tensor(tensor)
     if tensor.dtype.kind != "O":
-        shape, number = proto.tensor_shape, proto.dtype
-        proto = tensor_pb2.TensorProto(dtype=number, tensor_shape=shape, tensor_content=tensor.tobytes())
+        proto = _with_content(proto, tensor.tobytes())
     return np.array(proto.SerializeToString(deterministic=True), object)
+
+
+def as_tensor_proto(tensor: np.ndarray) -> bytes:
+    """`serialize_tensor`, but strings, too, as bytes end to end, after the lengths of all."""
+    proto = encode_tensor(tensor)
+    content = tensor.tobytes()
+    if tensor.dtype.kind == "O":
+        texts = [as_bytes(text) for text in tensor.ravel()]
+        content = b"".join([*(_varint(len(text)) for text in texts), *texts])
+    return _with_content(proto, content).SerializeToString(deterministic=True)
+
+
+def _with_content(proto, content: bytes):
+    return tensor_pb2.TensorProto(dtype=proto.dtype, tensor_shape=proto.tensor_shape, tensor_content=content)
+
+
+def _varint(number: int) -> bytes:
+    digits = []
+    while number >= 0x80:
+        digits.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes([*digits, number])
 
 
 @lower("DecodeJSONExample", host=True)

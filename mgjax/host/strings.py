@@ -327,3 +327,8 @@ def _shown(value) -> str:
     few, enough, same = (15, 17, np.float64) if kind == np.float64 else (6, 9, np.float32)
     short = f"{float(value):.{few}g}"
     return short if same(short) == same(value) or value != value else f"{float(value):.{enough}g}"
+
+
+@lower("Fact", host=True)
+def fact():
+    return np.array(b"0! == 1", object)

@@ -15,7 +15,7 @@ from mgjax.host.png import encode_png
 from mgjax.host.strings import as_bytes
 from mgjax.host.wav import encode_wav
 from mgjax.ops import lower
-from mgjax.proto import encode_tensor, summary_pb2
+from mgjax.proto import encode_tensor, summary_pb2, tensor_pb2
 
 _COLORSPACES = (1, 3, 4)
 _LARGEST = sys.float_info.max
@@ -154,9 +154,24 @@ def _audio(tag, tensor, sample_rate, max_outputs):
 
 @lower("TensorSummaryV2", host=True)
 def tensor_summary_v2(tag, tensor, serialized_summary_metadata):
-    value = summary_pb2.Summary.Value(tag=_text(tag[()]), tensor=encode_tensor(tensor))
+    value = summary_pb2.Summary.Value(tag=_text(tag[()]), tensor=_packed(tensor))
     value.metadata.ParseFromString(as_bytes(serialized_summary_metadata[()]))
     return _serialized(summary_pb2.Summary(value=[value]))
+
+
+@lower("TensorSummary", host=True)
+def tensor_summary(tensor, *, node_name):
+    """A summary without a tag, known by the node's name."""
+    value = summary_pb2.Summary.Value(node_name=node_name, tensor=_packed(tensor))
+    return _serialized(summary_pb2.Summary(value=[value]))
+
+
+def _packed(tensor):
+    """The `TensorProto`, numbers as they lie in memory."""
+    proto = encode_tensor(tensor)
+    if tensor.dtype.kind == "O":
+        return proto
+    return tensor_pb2.TensorProto(dtype=proto.dtype, tensor_shape=proto.tensor_shape, tensor_content=tensor.tobytes())
 
 
 def _tagged(tag: str, kind: str, batch, limit: int):

@@ -6,7 +6,9 @@ What cannot be decoded or encoded is replaced by `replacement_char`, left out (`
 from __future__ import annotations
 
 import codecs
+import functools
 import itertools
+from pathlib import Path
 
 import numpy as np
 
@@ -127,3 +129,19 @@ def _next(text: bytes, at: int, codec: str) -> tuple[int | None, int]:
         except TypeError:
             return None, step
     return None, step
+
+
+@lower("UnicodeScript", host=True)
+def unicode_script(input):
+    """The script of each code point, by ICU's numbers; -1 for what is no code point."""
+    starts, scripts = _scripts()
+    inside = (input >= 0) & (input <= _LAST)
+    found = scripts[np.searchsorted(starts, np.where(inside, input, 0), side="right") - 1]
+    return np.where(inside, found, np.int32(-1)).astype(np.int32)
+
+
+@functools.cache
+def _scripts() -> tuple[np.ndarray, np.ndarray]:
+    """The code points at which another script begins, and those scripts, as TensorFlow 1.15 gives them."""
+    lines = Path(__file__).with_name("unicode_scripts.txt").read_text("ascii").split()
+    return np.array([int(start, 16) for start in lines[::2]]), np.array(lines[1::2], np.int32)

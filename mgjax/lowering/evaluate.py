@@ -218,6 +218,8 @@ class Evaluator:
                 keywords = {k: v for k, v in keywords.items() if k in op_def.attrs}
         else:
             keywords = {name: attributes[name] for name in lowering.keywords if name in attributes}
+            if "node_name" in lowering.keywords:
+                keywords["node_name"] = operation.name
         if lowering.calls:
             keywords = self.functions.decoded(keywords)
         arguments = tuple(self._arguments(operation, lowering))

@@ -11,7 +11,9 @@ from mgjax.ops import Lowering
 from mgjax.passes import NO_EFFECTS, Effects
 
 VARIABLE_KINDS = frozenset({"VariableV2", "Variable", "VarHandleOp", "TemporaryVariable"})
-FORWARDING_KINDS = frozenset({"Identity", "RefIdentity", "RefEnter", "Enter", "RefExit", "Exit"})
+FORWARDING_KINDS = frozenset(
+    {"Identity", "RefIdentity", "DebugGradientRefIdentity", "RefEnter", "Enter", "RefExit", "Exit"}
+)
 STRUCTURED_KINDS = frozenset(
     {
         "Switch", "RefSwitch", "Merge", "RefMerge",

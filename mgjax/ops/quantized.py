@@ -8,9 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from mgjax.ops import pooling, windows
+from mgjax.dtypes import qint32
+from mgjax.ops import pooling, resizing, windows
 from mgjax.ops.quantization import round_half_away
 from mgjax.ops.registry import Static, lower
+
+#: Bits after the point of the weights with which images are resized, by the bytes of a pixel's channel.
+_LERP_BITS = {1: 7, 4: 30}
 
 
 def _step(dtype, low, high):
@@ -108,6 +112,108 @@ def quantized_bias_add(input, bias, min_input, max_input, min_bias, max_bias, *,
     low, high = _sum_range((min_input, min_bias), (max_input, max_bias), 2**17)
     image = _rescale(input, min_input, max_input, out_type.numpy, low, high)
     return image + _rescale(bias, min_bias, max_bias, out_type.numpy, low, high), low, high
+
+
+@lower("QuantizedAdd")
+def quantized_add(x, y, min_x, max_x, min_y, max_y, *, Toutput=qint32):
+    """Sum, element by element, in a range of its own."""
+    low, high = _sum_range((min_x, min_y), (max_x, max_y), 2**14)
+    info = np.iinfo(Toutput.numpy)
+
+    def rescale(integers, own_low, own_high):
+        # As many steps of the wide range for each of the narrow one (quantized_add_op.cc).
+        codes = np.arange(2).astype(integers.dtype)
+        first, second = _to_integer(_to_real(codes, own_low, own_high), Toutput.numpy, low, high)
+        return jnp.clip(first + integers.astype(np.int64) * (second - first), info.min, info.max)
+
+    total = rescale(x, min_x, max_x) + rescale(y, min_y, max_y)
+    return total.astype(Toutput.numpy), low, high
+
+
+@lower("QuantizedBatchNormWithGlobalNormalization")
+def quantized_batch_norm_with_global_normalization(
+    t,
+    t_min,
+    t_max,
+    m,
+    m_min,
+    m_max,
+    v,
+    v_min,
+    v_max,
+    beta,
+    beta_min,
+    beta_max,
+    gamma,
+    gamma_min,
+    gamma_max,
+    *,
+    out_type,
+    variance_epsilon,
+    scale_after_normalization,
+):
+    """Normalization with given statistics along the last axis, in fixed point: the result's range is set."""
+    low, high = np.float32(-(2**20)), np.float32(2**20)
+    mean, variance = _to_real(m, m_min, m_max), _to_real(v, v_min, v_max)
+    factor = lax.rsqrt(variance + np.float32(variance_epsilon))
+    if scale_after_normalization:
+        factor = factor * _to_real(gamma, gamma_min, gamma_max)
+    offset = _to_real(beta, beta_min, beta_max) - mean * factor
+    one, factor, offset = (
+        _to_integer(real, out_type.numpy, low, high).astype(np.int32) for real in (np.float32(1), factor, offset)
+    )
+    scaled = lax.div(_rescale(t, t_min, t_max, out_type.numpy, low, high) * factor, jnp.broadcast_to(one, t.shape))
+    return scaled + offset, low, high
+
+
+@lower("QuantizedInstanceNorm")
+def quantized_instance_norm(
+    x,
+    x_min,
+    x_max,
+    *,
+    output_range_given=False,
+    given_y_min=0.0,
+    given_y_max=0.0,
+    variance_epsilon=1e-5,
+    min_separation=1e-3,
+):
+    """Each channel of each image, `[batch, height, width, channel]`, less its mean and over its deviation."""
+    real = _to_real(x, x_min, x_max)
+    centred = real - jnp.mean(real, (1, 2), keepdims=True)
+    normed = centred * lax.rsqrt(jnp.mean(centred * centred, (1, 2), keepdims=True) + np.float32(variance_epsilon))
+    if output_range_given:
+        low, high = np.float32(given_y_min), np.float32(given_y_max)
+    else:
+        low = jnp.minimum(jnp.min(normed), 0)
+        high = jnp.maximum(jnp.max(normed), low + np.float32(min_separation))
+    info = np.iinfo(x.dtype)
+    return jnp.clip(_to_integer(normed, x.dtype, low, high), info.min, info.max).astype(x.dtype), low, high
+
+
+@lower("QuantizedResizeBilinear")
+def quantized_resize_bilinear(images, size: Static, min, max, *, align_corners=False, half_pixel_centers=False):
+    """Bilinear interpolation of the integers, in fixed point; the range stays."""
+    taps = [
+        resizing.linear_places(n, int(new), align_corners, half_pixel_centers)
+        for n, new in zip(images.shape[1:3], size, strict=True)
+    ]
+    if images.dtype == np.float32:
+        resized = resizing.resize_bilinear(
+            images, size, align_corners=align_corners, half_pixel_centers=half_pixel_centers
+        )
+        return resized, min, max
+    one = np.int64(1 << _LERP_BITS[images.dtype.itemsize])
+    # Weights lose what lies below the fixed point, quotients their fraction (quantized_resize_bilinear_op.cc).
+    (above, below, down), (left, right, across) = [
+        (low, high, (part * np.float32(one)).astype(np.int64)) for low, high, part in taps
+    ]
+    wide = jnp.asarray(images).astype(np.int64)
+    rows = [jnp.take(wide, places, axis=1) for places in (above, below)]
+    pairs = [[jnp.take(row, places, axis=2) for places in (left, right)] for row in rows]
+    top, bottom = [a * one + (b - a) * across[:, None] for a, b in pairs]
+    mixed = top + lax.div(bottom - top, one) * down[:, None, None]
+    return lax.div(mixed + one // 2, one).astype(images.dtype), min, max
 
 
 @lower("QuantizedMaxPool")

@@ -58,10 +58,15 @@ def resize_bilinear(images, size: Static, *, align_corners=False, half_pixel_cen
 
 def _linear_taps(size, new_size, align_corners, half_pixel_centers):
     """The two source pixels of each new one, and their weights."""
+    low, high, part = linear_places(size, new_size, align_corners, half_pixel_centers)
+    return [(low, 1 - part), (high, part)]
+
+
+def linear_places(size, new_size, align_corners, half_pixel_centers):
+    """The source pixels below and above each new one, and how far it lies from the lower one."""
     place = _coordinates(size, new_size, align_corners, half_pixel_centers)
     low = np.floor(place).astype(np.int64)
-    part = place - low.astype(np.float32)
-    return [(np.clip(low, 0, size - 1), 1 - part), (np.clip(low + 1, 0, size - 1), part)]
+    return np.clip(low, 0, size - 1), np.clip(low + 1, 0, size - 1), place - low.astype(np.float32)
 
 
 @lower("ResizeBilinearGrad")

@@ -20,7 +20,7 @@ from mgjax.shapes import describe, is_compatible
 # Values passed on
 
 
-@lower("Identity", "RefIdentity", "Snapshot", "DebugGradientIdentity", "GuaranteeConst")
+@lower("Identity", "RefIdentity", "Snapshot", "DebugGradientIdentity", "DebugGradientRefIdentity", "GuaranteeConst")
 def identity(input):
     return input
 

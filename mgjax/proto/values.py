@@ -132,6 +132,8 @@ def decode_tensor(proto: Any) -> np.ndarray:
     # NumPy leaves sizes of 0 out when it asks whether a shape is too large.
     if len(shape) > _MAX_RANK or math.prod(size for size in shape if size) * max(dtype.itemsize, 8) > _MAX_BYTES:
         raise ReadError(f"a tensor of {dtype} has the shape {describe(shape)}, which no array can have")
+    if proto.tensor_content and dtype is dtypes.string:
+        return _strings_of_content(proto.tensor_content, count).reshape(shape)
     content = proto.tensor_content if dtype.itemsize else b""
     if content:
         return _from_content(content, dtype, shape, count)
@@ -155,6 +157,28 @@ def _from_content(content: bytes, dtype: DType, shape: tuple[int, ...], count: i
         # Any byte but 0 is true; a NumPy bool must be 0 or 1.
         return (np.frombuffer(content, np.uint8) != 0).reshape(shape)
     return np.frombuffer(content, dtype.numpy.newbyteorder("<")).astype(dtype.numpy, copy=False).reshape(shape)
+
+
+def _strings_of_content(content: bytes, count: int) -> np.ndarray:
+    """Strings end to end, after the lengths of all as varints."""
+    at, lengths = 0, []
+    # Each length takes a byte at least.
+    for _ in range(min(count, len(content) + 1)):
+        length = shift = 0
+        while at < len(content) and content[at] >= 0x80 and shift < 63:
+            length |= (content[at] & 0x7F) << shift
+            at, shift = at + 1, shift + 7
+        if at >= len(content):
+            raise ReadError(f"the tensor_content of {count} strings ends within their lengths")
+        lengths.append(length | content[at] << shift)
+        at += 1
+    if at + sum(lengths) != len(content):
+        raise ReadError(f"{count} strings take {at + sum(lengths)} bytes, their tensor_content has {len(content)}")
+    array = np.empty(count, object)
+    for i, length in enumerate(lengths):
+        array[i] = content[at : at + length]
+        at += length
+    return array
 
 
 def _typed_values(proto: Any, dtype: DType, count: int) -> np.ndarray:

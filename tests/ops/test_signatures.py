@@ -18,6 +18,9 @@ WITHOUT_EFFECT = {
     "validate_shape": "a shape is checked where the graph is read",
     "validate_indices": "TensorFlow 1.15 ignores it",
     "use_cudnn_on_gpu": "which library computes",
+    "description": "TensorFlow leaves it to what reads the graph",
+    "labels": "TensorFlow leaves them to what reads the graph",
+    "display_name": "TensorFlow leaves it to what reads the graph",
     "shared_name": "which object a handle means, not what the op computes",
     "use_node_name_sharing": "which object a handle means, not what the op computes",
     "container": "which object a handle means, not what the op computes",
@@ -78,7 +81,7 @@ class TestSignature:
         assert list(lowering.parameters) == [arg.name for arg in opdef_of(lowering).inputs]
 
     def test_keywords_are_attrs(self, lowering):
-        known = set(lowering.hidden)
+        known = {"node_name", *lowering.hidden}
         for other in REGISTRY.values():  # a function may serve ops of which some lack an attr: they get its default
             if other.function is lowering.function:
                 known |= {*opdef_of(other).attrs, *opdefs.newer_attrs(other.op)}

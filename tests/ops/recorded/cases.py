@@ -172,3 +172,88 @@ GROUPS["first versions"] = [
         {"features": "quint8"},
     ),
 ]
+
+CODES = RNG.randint(0, 256, (2, 4, 5, 3)).astype(np.uint8)
+
+
+
+def of_range(name, low, high):
+    return {f"min_{name}": low, f"max_{name}": high}
+
+
+GROUPS["quantized"] = [
+    (
+        "QuantizedAdd",
+        {"x": CODES, "y": CODES[0, 0, 0], **of_range("x", -1.0, 2.0), **of_range("y", -3.0, 0.5)},
+        {"Toutput": "qint32"},
+        {"x": "quint8", "y": "quint8"},
+    ),
+    (
+        "QuantizedAdd",
+        {"x": CODES, "y": CODES[::-1], **of_range("x", 0.0, 2.0), **of_range("y", -30.0, 0.5)},
+        {"Toutput": "qint32"},
+        {"x": "quint8", "y": "quint8"},
+    ),
+    (
+        "QuantizedBatchNormWithGlobalNormalization",
+        {
+            "t": CODES,
+            "t_min": -1.0,
+            "t_max": 6.0,
+            "m": CODES[0, 0, 0],
+            "m_min": -1.0,
+            "m_max": 2.0,
+            "v": CODES[0, 0, 1],
+            "v_min": 0.0,
+            "v_max": 10.0,
+            "beta": CODES[0, 0, 2],
+            "beta_min": -1.0,
+            "beta_max": 1.0,
+            "gamma": CODES[0, 0, 3],
+            "gamma_min": 0.0,
+            "gamma_max": 3.0,
+        },
+        {"out_type": "qint32", "variance_epsilon": 0.001, "scale_after_normalization": True},
+        {name: "quint8" for name in ("t", "m", "v", "beta", "gamma")},
+    ),
+    ("QuantizedInstanceNorm", {"x": CODES, "x_min": -1.0, "x_max": 3.0}, {}, {"x": "quint8"}),
+    (
+        "QuantizedInstanceNorm",
+        {"x": CODES, "x_min": -1.0, "x_max": 3.0},
+        {"output_range_given": True, "given_y_min": -1.0, "given_y_max": 1.5, "variance_epsilon": 0.01},
+        {"x": "quint8"},
+    ),
+    *(
+        (
+            "QuantizedResizeBilinear",
+            {"images": images, "size": [7, 3], "min": -1.0, "max": 2.0},
+            {"align_corners": corners, "half_pixel_centers": half},
+            {"images": {"uint8": "quint8", "int32": "qint32", "float32": "float32"}[images.dtype.name]},
+        )
+        for images in (CODES, (CODES.astype(np.int32) - 128) << 22, IMAGE)
+        for corners, half in ((False, False), (True, False), (False, True))
+    ),
+]
+GROUPS["strings"] = [
+    ("Fact", {}, {}),
+    ("UnicodeScript", {"input": [-1, 0x41, 0x391, 0x4E00, 0x10FFFF, 0x110000]}, {}),
+    ("TensorSummary", {"tensor": np.float32([1, 2])}, {"description": "{}", "labels": ["a"], "display_name": "b"}),
+    ("TensorSummary", {"tensor": np.array([b"a", b"bc"], object)}, {}),
+]
+SPARSE = {"sparse_indices": np.int64([[0, 1], [2, 0], [2, 2]]), "sparse_shape": np.int64([3, 4])}
+GROUPS["serialized sparse"] = [
+    ("SerializeSparse", {"sparse_values": np.float32([1, 2, 3]), **SPARSE}, {}, {"name": "numbers"}),
+    ("SerializeSparse", {"sparse_values": np.array([b"a", b"", b"c" * 200], object), **SPARSE}, {}, {"name": "texts"}),
+    ("SerializeManySparse", {"sparse_values": np.int32([1, 2, 3]), **SPARSE}, {}, {"name": "many"}),
+    ("DeserializeSparse", {"serialized_sparse": "@numbers:0"}, {"dtype": np.float32, "Tserialized": "string"}),
+    ("DeserializeSparse", {"serialized_sparse": "@texts:0"}, {"dtype": "string", "Tserialized": "string"}),
+    ("DeserializeSparse", {"serialized_sparse": "@many:0"}, {"dtype": np.int32, "Tserialized": "string"}),
+    ("DeserializeManySparse", {"serialized_sparse": "@many:0"}, {"dtype": np.int32}),
+    (
+        "SerializeSparse",
+        {"sparse_values": np.float32([1, 2, 3]), **SPARSE},
+        {"out_type": "variant"},
+        {"name": "variants", "skip": (0,)},
+    ),
+    ("DeserializeSparse", {"serialized_sparse": "@variants:0"}, {"dtype": np.float32, "Tserialized": "variant"}),
+]
