@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import functools
 import re
+import sys
+import unicodedata
 
 import numpy as np
 
-from mgjax.errors import InvalidArgumentError
+from mgjax.errors import InvalidArgumentError, UnsupportedError
 from mgjax.host.strings import as_bytes, each
 from mgjax.ops import lower
 
@@ -31,7 +33,7 @@ _POSIX = {
     "word": "0-9A-Za-z_",
     "xdigit": "0-9A-Fa-f",
 }
-_TOKEN = re.compile(r"\\.|\[:\^?(\w+):\]|.", re.DOTALL)
+_TOKEN = re.compile(r"\\[pP](?:\{\^?\w+\}|\w)|\\.|\[:\^?(\w+):\]|.", re.DOTALL)
 
 
 @lower("RegexReplace", host=True)
@@ -90,6 +92,29 @@ def _replace(input, pattern, rewrite, everywhere):
     return each(replace, input)
 
 
+def _unicode_class(source: str, token: str, in_class: bool) -> str:
+    """The class of the code points of one general category, such as \\p{Ll}, or of all others."""
+    name = token[2:].strip("{}")
+    category = name.removeprefix("^")
+    ranges = _category(category)
+    if not ranges:
+        raise InvalidArgumentError(f"Invalid pattern: {source}, error: invalid character class range: {token}")
+    if (token[1] == "P") == name.startswith("^"):
+        return ranges if in_class else f"[{ranges}]"
+    if in_class:
+        raise UnsupportedError(f"{token} within brackets is not supported (outside of them it is)")
+    return f"[^{ranges}]"
+
+
+@functools.lru_cache(maxsize=64)
+def _category(name: str) -> str:
+    """The code points whose general category begins so, as ranges in brackets; no text where there are none."""
+    points = [point for point in range(sys.maxunicode + 1) if unicodedata.category(chr(point)).startswith(name)]
+    starts = [point for point, before in zip(points, [-2, *points], strict=False) if point != before + 1]
+    ends = [point for point, after in zip(points, [*points[1:], -2], strict=True) if point + 1 != after]
+    return "".join(f"\\U{start:08x}-\\U{end:08x}" for start, end in zip(starts, ends, strict=True))
+
+
 def _decode(text: bytes) -> str:
     return text.decode(errors="surrogateescape")
 
@@ -104,6 +129,8 @@ def _compile(pattern: bytes) -> re.Pattern:
         token = match[0]
         if token == r"\z" or (token == "$" and not in_class and not multiline):
             token = r"\Z"
+        elif token[:2] in (r"\p", r"\P") and len(token) > 2:
+            token = _unicode_class(source, token, in_class)
         elif match[1] and in_class:
             if match[1] not in _POSIX or "^" in token:
                 raise InvalidArgumentError(f"Invalid pattern: {source}, error: invalid character class {token}")

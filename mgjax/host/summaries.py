@@ -1,6 +1,7 @@
 """Summaries: what TensorBoard shows, as serialized protocol buffers.
 
-Images are written as PNG and sounds as WAV files inside them; a PNG's pixels are TensorFlow's, its compressed bytes need not be.
+Images are written as PNG and sounds as WAV files inside them; of a large PNG the pixels are TensorFlow's, the compressed
+bytes need not be.
 """
 
 from __future__ import annotations
@@ -145,7 +146,7 @@ def _audio(tag, tensor, sample_rate, max_outputs):
             sample_rate=sample_rate,
             num_channels=channels,
             length_frames=frames,
-            encoded_audio_string=encode_wav(sound, round(sample_rate)),
+            encoded_audio_string=encode_wav(sound, max(round(sample_rate), 1)),
             content_type="audio/wav",
         )
         summary.value.add(tag=tag_of_sound, audio=encoded)

@@ -82,7 +82,9 @@ def _transform(transform, input, rank):
     input = jnp.asarray(input)
     if input.size == 0:
         return input
-    return transform(input, axes=tuple(range(-rank, 0))).astype(input.dtype)
+    # Along an axis of one element nothing changes; XLA cannot transform such arrays in every layout.
+    axes = tuple(axis for axis in range(-rank, 0) if input.shape[axis] > 1)
+    return transform(input, axes=axes).astype(input.dtype) if axes else input
 
 
 def _real_to_complex(input, fft_length, rank):

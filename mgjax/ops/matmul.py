@@ -5,6 +5,7 @@ No precision is asked for here: who traces a lowering decides with `jax.default_
 
 from __future__ import annotations
 
+import functools
 import math
 
 import jax.numpy as jnp
@@ -15,6 +16,9 @@ from mgjax.errors import InvalidArgumentError, UnsupportedError
 from mgjax.ops.elementwise import is_complex
 from mgjax.ops.registry import Static, array_module, lower
 from mgjax.shapes import describe
+
+#: The most terms of a float16 sum that are added one by one.
+_FEW_TERMS = 32
 
 # Products
 
@@ -28,7 +32,25 @@ def matmul(a, b, *, transpose_a=False, transpose_b=False):
     inner_a, inner_b = (0 if transpose_a else 1), (1 if transpose_b else 0)
     if a.shape[inner_a] != b.shape[inner_b]:
         raise InvalidArgumentError(f"Matrix size-incompatible: In[0]: {describe(a.shape)}, In[1]: {describe(b.shape)}")
-    return lax.dot_general(jnp.asarray(a), jnp.asarray(b), (((inner_a,), (inner_b,)), ((), ())))
+    a, b = jnp.asarray(a), jnp.asarray(b)
+    if a.dtype == np.float16 and 0 < a.shape[inner_a] <= _FEW_TERMS:
+        return _rounding_product(a.T if transpose_a else a, b.T if transpose_b else b)
+    return lax.dot_general(a, b, (((inner_a,), (inner_b,)), ((), ())))
+
+
+def _rounding_product(a, b):
+    """a @ b of float16 with each product and each sum rounded, in order, as Eigen computes it.
+
+    Long sums are left to the backend, which adds in float32: slower, and less exact, would be no gain.
+    """
+
+    # XLA leaves out roundings between operations on float16 itself.
+    def rounded(x):
+        return lax.reduce_precision(x, exponent_bits=5, mantissa_bits=10)
+
+    a, b = a.astype(np.float32), b.astype(np.float32)
+    terms = [rounded(a[:, k : k + 1] * b[k : k + 1]) for k in range(a.shape[1])]
+    return functools.reduce(lambda total, term: rounded(total + term), terms).astype(np.float16)
 
 
 @lower("SparseMatMul")

@@ -32,7 +32,6 @@ WITHOUT_EFFECT = {
     "summarize": "how much of a value an error shows",
     "bad_indices_policy": "what an index out of range does: a compiled program drops it, as IGNORE does",
     "first_n": "how often a message is shown",
-    "sorted": "without it TensorFlow promises no order; the lowering's is the sorted one",
     "seed": "the generator starts from it",
     "seed2": "the generator starts from it",
     "grad_x": "whether the product is part of a gradient",

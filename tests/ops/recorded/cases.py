@@ -176,7 +176,6 @@ GROUPS["first versions"] = [
 CODES = RNG.randint(0, 256, (2, 4, 5, 3)).astype(np.uint8)
 
 
-
 def of_range(name, low, high):
     return {f"min_{name}": low, f"max_{name}": high}
 
@@ -214,7 +213,7 @@ GROUPS["quantized"] = [
             "gamma_max": 3.0,
         },
         {"out_type": "qint32", "variance_epsilon": 0.001, "scale_after_normalization": True},
-        {name: "quint8" for name in ("t", "m", "v", "beta", "gamma")},
+        dict.fromkeys(("t", "m", "v", "beta", "gamma"), "quint8"),
     ),
     ("QuantizedInstanceNorm", {"x": CODES, "x_min": -1.0, "x_max": 3.0}, {}, {"x": "quint8"}),
     (
@@ -256,4 +255,20 @@ GROUPS["serialized sparse"] = [
         {"name": "variants", "skip": (0,)},
     ),
     ("DeserializeSparse", {"serialized_sparse": "@variants:0"}, {"dtype": np.float32, "Tserialized": "variant"}),
+]
+GROUPS["heaps"] = [
+    ("TopKV2", {"input": RNG.randint(0, 9, (3, columns)).astype(np.float32), "k": k}, {"sorted": False})
+    for columns, k in ((2, 1), (5, 2), (9, 3), (9, 9), (12, 6), (40, 7), (40, 39), (100, 20))
+]
+GROUPS["float16 products"] = [
+    ("MatMul", {"a": normal(3, k).astype(np.float16), "b": normal(k, 5).astype(np.float16)}, {}) for k in (2, 7, 30)
+]
+GROUPS["strings"] += [
+    ("RegexReplace", {"input": np.array("héLLO wörld".encode(), object), "pattern": pattern, "rewrite": "-"}, {})
+    for pattern in (r"\p{Ll}", r"[\p{Lu} ]+\PL?", r"\pN|\p{^L}")
+]
+GRADIENT = np.arange(5 * 9 * 4).reshape(5, 9, 4)
+GROUPS["images"] = [
+    ("EncodePng", {"image": image}, {})
+    for image in (GRADIENT.astype(np.uint8), (GRADIENT[..., :3] * 300).astype(np.uint16), IMAGE[0].astype(np.uint8))
 ]
