@@ -14,7 +14,8 @@ from mgjax.checkpoint.reader import open_checkpoint as open
 from mgjax.checkpoint.replace import write_file
 from mgjax.checkpoint.slices import parse_shape_and_slice
 from mgjax.checkpoint.state import State, read_state, write_state
-from mgjax.checkpoint.writer import Tensor, write
+from mgjax.checkpoint.tensors import Tensor
+from mgjax.checkpoint.writer import write
 
 __all__ = [
     "Checkpoint",

@@ -73,7 +73,7 @@ def write_file(path: str, data: bytes) -> None:
         files.create(path).write(data)
         files.finish(path)
         files.place(path)
-    _synchronize_folder(path)
+    synchronize_folder(path)
 
 
 def replace_bundle(prefix: str, files: NewFiles, data_paths: Sequence[str]) -> None:
@@ -85,14 +85,14 @@ def replace_bundle(prefix: str, files: NewFiles, data_paths: Sequence[str]) -> N
             for path in data_paths:
                 if os.path.exists(path):
                     _link(path, path + PREVIOUS)
-            _synchronize_folder(prefix)
+            synchronize_folder(prefix)
             _link(index_path, index_path + PREVIOUS)
-            _synchronize_folder(prefix)
+            synchronize_folder(prefix)
         for path in data_paths:
             files.place(path)
-        _synchronize_folder(prefix)
+        synchronize_folder(prefix)
         files.place(index_path)
-        _synchronize_folder(prefix)
+        synchronize_folder(prefix)
     finally:
         _settle(prefix)
 
@@ -104,7 +104,7 @@ def _settle(prefix: str) -> None:
     if _is_unfinished(index_path):
         for name in second_names:
             os.replace(name, name.removesuffix(PREVIOUS))
-        _synchronize_folder(index_path)
+        synchronize_folder(index_path)
     for name in (index_path + PREVIOUS, *second_names):
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name)
@@ -129,7 +129,7 @@ def _link(path: str, second: str) -> None:
         shutil.copyfile(path, second)
 
 
-def _synchronize_folder(path: str) -> None:
+def synchronize_folder(path: str) -> None:
     """Makes renames in the folder of `path` durable; only POSIX systems can."""
     if os.name == "posix":
         descriptor = os.open(os.path.dirname(path) or ".", os.O_RDONLY)

@@ -23,12 +23,12 @@ from mgjax.checkpoint.table import Table
 from mgjax.errors import ReadError, UnsupportedError
 from mgjax.proto.checkpoint_pb2 import SavedSliceMeta, SavedTensorSliceMeta, SavedTensorSlices
 
-_FIXED = {"float32": (5, "<f4"), "float64": (6, "<f8"), "complex64": (9, "<c8"), "complex128": (12, "<c16")}
-_VARINTS = {
+FIXED_FIELDS = {"float32": (5, "<f4"), "float64": (6, "<f8"), "complex64": (9, "<c8"), "complex128": (12, "<c16")}
+VARINT_FIELDS = {
     "int32": 7, "int16": 7, "int8": 7, "uint8": 7, "uint16": 7, "qint8": 7, "quint8": 7, "qint16": 7, "quint16": 7, "qint32": 7,
     "int64": 10, "bool": 11, "float16": 13, "bfloat16": 13, "uint32": 16, "uint64": 17,
 }  # fmt: skip
-_STRINGS = 8
+STRING_FIELD = 8
 _DATA, _SLICE_DATA = 2, 3  # SavedTensorSlices.data, SavedSlice.data
 
 
@@ -123,16 +123,16 @@ def _metadata(table: Table, path: str) -> SavedTensorSliceMeta:
 
 def _decode(message: memoryview, dtype: dtypes.DType, shape: tuple[int, ...]) -> np.ndarray:
     count = math.prod(shape)
-    if dtype.name in _FIXED:
-        number, layout = _FIXED[dtype.name]
+    if dtype.name in FIXED_FIELDS:
+        number, layout = FIXED_FIELDS[dtype.name]
         part = np.dtype("<f4" if layout in ("<f4", "<c8") else "<f8")
         values = wire.packed_fixed(message, number, part)
         if dtype.is_complex and len(values) == 2 * count:
             values = values.view(layout)
-    elif dtype.name in _VARINTS:
-        values = _from_bits(wire.packed_varints(message, _VARINTS[dtype.name]), dtype)
+    elif dtype.name in VARINT_FIELDS:
+        values = _from_bits(wire.packed_varints(message, VARINT_FIELDS[dtype.name]), dtype)
     elif dtype is dtypes.string:
-        values = strings_to_array(wire.byte_strings(message, _STRINGS), (-1,))
+        values = strings_to_array(wire.byte_strings(message, STRING_FIELD), (-1,))
     else:
         raise UnsupportedError(f"tensors of type {dtype} cannot be read from a V1 checkpoint")
     if len(values) != count:

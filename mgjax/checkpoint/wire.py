@@ -21,6 +21,31 @@ def encode_varint(value: int) -> bytes:
     return bytes(encoded)
 
 
+def encode_field(number: int, value: bytes) -> bytes:
+    """A field that is a message, bytes, or packed numbers."""
+    return encode_varint(number << 3 | BYTES) + encode_varint(len(value)) + value
+
+
+def encode_varints(numbers: np.ndarray) -> bytes:
+    """Numbers of up to 64 bits, one after the other."""
+    if not len(numbers):
+        return b""
+    rest = numbers.astype(np.uint64)
+    if rest.max() < 0x80:
+        return rest.astype(np.uint8).tobytes()
+    columns = []
+    while rest.any():
+        columns.append((rest & np.uint64(0x7F)).astype(np.uint8))
+        rest >>= np.uint64(7)
+    digits = np.stack(columns, axis=1)
+    # A digit is written if it or a higher one is not zero; the lowest always is.
+    is_written = np.maximum.accumulate(digits[:, ::-1] != 0, axis=1)[:, ::-1]
+    is_written[:, 0] = True
+    goes_on = np.zeros_like(is_written)
+    goes_on[:, :-1] = is_written[:, 1:]
+    return (digits | goes_on.astype(np.uint8) << 7)[is_written].tobytes()
+
+
 def decode_varint(data: bytes | memoryview, position: int) -> tuple[int, int]:
     """The number at `position` and where it ends. Raises `ReadError` where there is none."""
     value = 0

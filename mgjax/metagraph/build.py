@@ -13,6 +13,10 @@ PROBLEM = "mgjax.problem"
 """The attribute that says why an operation cannot be run though its op may be known (a missing input, a bad attribute)."""
 
 
+MAX_OUTPUTS = 1 << 20
+"""More outputs than this, of one node, are taken for damage."""
+
+
 def build_function(
     graph: Graph, feeds: Sequence[str] = (), fetches: Sequence[str] = (), targets: Sequence[str] = ()
 ) -> Function:
@@ -82,8 +86,9 @@ def _connect(
         if (fed := given.get(f"{name}:{index}")) is not None:
             return fed
         operation = operations.get(name)
-        if operation is None:
-            operation = operations[name] = missing(name, wanted_by)
+        if operation is None or index >= MAX_OUTPUTS:
+            operation, index = missing(name, wanted_by), 0
+            operations.setdefault(name, operation)
         if index >= len(operation.results):
             if not _lacks_op_def(graph, operation):
                 operation.attributes.setdefault(

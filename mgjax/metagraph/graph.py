@@ -143,7 +143,7 @@ def declared_shape(op: str, attributes: Mapping[str, Any], producer: int) -> Sha
     """The static shape that the attributes of a source (a placeholder, variable or constant) give to its output."""
     if op == "Const":
         value = attributes.get("value")
-        return None if value is None else value.shape
+        return getattr(value, "shape", None)  # which a damaged node's lacks
     if op == "VarHandleOp":
         return ()
     shape = attributes.get("shape")

@@ -8,7 +8,7 @@ from typing import Any
 from mgjax.attributes import FunctionName
 from mgjax.errors import UnknownNameError
 from mgjax.ir import Block, Function, Operation, TensorType, Value
-from mgjax.metagraph.build import PROBLEM
+from mgjax.metagraph.build import MAX_OUTPUTS, PROBLEM
 from mgjax.metagraph.graph import OUTPUT_SHAPES, Graph, nearest, result_types
 from mgjax.opdefs import OpDef
 from mgjax.proto.values import Placeholder, decode_attr
@@ -136,20 +136,33 @@ class _LibraryFunction:
         """The values of an input: a whole list argument gives several."""
         name, _, rest = text.partition(":")
         if name in self.values and name not in self.operations:
-            return self.values[name] if not rest else [self.values[name][int(rest)]]
+            given = self.values[name]
+            if not rest:
+                return given
+            if rest.isdecimal() and int(rest) < len(given):
+                return [given[int(rest)]]
+            return [self._missing(text, wanted_by)]
         operation = self.operations.get(name)
-        if operation is None:
-            reason = f"{wanted_by!r} takes {text!r}, but the function has no such node or argument"
-            operation = self.operations[name] = self.block.append(Operation("?", name, attributes={PROBLEM: reason}))
-            return [operation.add_result(TensorType(None))]
-        index = self._output_index(operation, rest)
+        index = None if operation is None else self._output_index(operation, rest)
+        if operation is None or index is None:
+            return [self._missing(text, wanted_by)]
         while len(operation.results) <= index:
             operation.add_result(TensorType(None))
         return [operation.results[index]]
 
-    def _output_index(self, operation: Operation, output: str) -> int:
-        """The flat output of `output argument:index`."""
+    def _missing(self, text: str, wanted_by: str) -> Value:
+        """What stands for an input that is not there."""
+        name = text.partition(":")[0]
+        reason = f"{wanted_by!r} takes {text!r}, but the function has no such node or argument"
+        operation = self.block.append(Operation("?", name, attributes={PROBLEM: reason}))
+        self.operations.setdefault(name, operation)
+        return operation.add_result(TensorType(None))
+
+    def _output_index(self, operation: Operation, output: str) -> int | None:
+        """The flat output of `output argument:index`; None where no node has as many."""
         arg_name, _, index = output.partition(":")
+        if index and not (index.isdecimal() and int(index) < MAX_OUTPUTS):
+            return None
         op_def = self.graph.op_def(operation.kind)
         start = 0
         if op_def is not None and PROBLEM not in operation.attributes:
