@@ -10,7 +10,7 @@ from google.protobuf import text_format
 from google.protobuf.message import Message
 
 from mgjax.checkpoint import write_file
-from mgjax.metagraph import Graph, export, files, saver_in_scope
+from mgjax.metagraph import Graph, export, files, transform
 from mgjax.proto import debug_pb2, meta_graph_pb2
 
 
@@ -68,7 +68,7 @@ def export_meta_graph(
     if saver_def is None and source.HasField("saver_def"):
         saver_def = source.saver_def
         if export_scope:
-            saver_def = saver_in_scope(saver_def, export_scope)
+            saver_def = transform.saver_in_scope(saver_def, export_scope)
     result = export(
         indexed,
         source,

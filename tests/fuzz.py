@@ -53,7 +53,17 @@ all_model_checkpoint_timestamps: 1.5
 all_model_checkpoint_timestamps: 2.5
 last_preserved_timestamp: 1.5
 """
-INTERESTING = [b"\0", b"\1", b"\x7f", b"\x80", b"\xff", b"\xff" * 9 + b"\1", b"\x80" * 9 + b"\1", b"\xff\xff\xff\xff\x0f", b"\xff" * 4]
+INTERESTING = [
+    b"\0",
+    b"\1",
+    b"\x7f",
+    b"\x80",
+    b"\xff",
+    b"\xff" * 9 + b"\1",
+    b"\x80" * 9 + b"\1",
+    b"\xff\xff\xff\xff\x0f",
+    b"\xff" * 4,
+]
 
 
 def small_meta_graph() -> bytes:
@@ -131,7 +141,9 @@ def with_edited_block(data: bytes, choose: random.Random) -> bytes:
     block = bytearray(data[offset : offset + size + 1])
     for _ in range(choose.choice((1, 1, 2, 4))):
         place = choose.randrange(len(block))
-        replacement = choose.choice([*INTERESTING, bytes([choose.randrange(256)]), bytes([block[place] ^ 1 << choose.randrange(8)])])
+        replacement = choose.choice(
+            [*INTERESTING, bytes([choose.randrange(256)]), bytes([block[place] ^ 1 << choose.randrange(8)])]
+        )
         block[place : place + len(replacement)] = replacement
     block = block[: size + 1]
     if choose.random() < 0.9:
@@ -226,7 +238,7 @@ class Campaign:
             outcome = "answer"
         except DOCUMENTED:
             outcome = "documented error"
-        except Exception as error:  # noqa: BLE001  whatever else comes is what is looked for
+        except Exception as error:  # whatever else comes is what is looked for
             outcome = f"FIND {type(error).__name__}"
             self.find(kind, data)
         if time.monotonic() - start > MOST_SECONDS:

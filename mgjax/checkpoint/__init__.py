@@ -8,17 +8,21 @@ mgjax.checkpoint.write("model-1001", {"dense/kernel": kernel + 1})
 """
 
 from mgjax.checkpoint.checksum import crc32c, mask, masked_crc32c, unmask
+from mgjax.checkpoint.keeping import GENERATORS, Kept, modification_time
 from mgjax.checkpoint.paths import exists, find, latest_checkpoint, remove
 from mgjax.checkpoint.reader import Checkpoint
 from mgjax.checkpoint.reader import open_checkpoint as open
 from mgjax.checkpoint.replace import write_file
 from mgjax.checkpoint.slices import parse_shape_and_slice
-from mgjax.checkpoint.state import State, read_state, write_state
+from mgjax.checkpoint.state import FILENAME, State, read_state, write_state
 from mgjax.checkpoint.tensors import Tensor
-from mgjax.checkpoint.writer import write
+from mgjax.checkpoint.writer import write, written_path
 
 __all__ = [
+    "FILENAME",
+    "GENERATORS",
     "Checkpoint",
+    "Kept",
     "State",
     "Tensor",
     "crc32c",
@@ -27,6 +31,7 @@ __all__ = [
     "latest_checkpoint",
     "mask",
     "masked_crc32c",
+    "modification_time",
     "open",
     "parse_shape_and_slice",
     "read_state",
@@ -35,4 +40,5 @@ __all__ = [
     "write",
     "write_file",
     "write_state",
+    "written_path",
 ]

@@ -98,8 +98,14 @@ class Checkpoint:
         """The slices that a partitioned tensor is stored as, (start, length or -1) a dimension; none for a whole one."""
         return self._stored(name).pieces
 
-    def read(self, name: str, region: Region | None = None) -> np.ndarray:
+    def read(self, name: str, region: Region | None = None, *, verify: bool | None = None) -> np.ndarray:
         """A tensor, or a region of it: `"0,50:-"`, (start, length) pairs, or Python slices.
+
+        Args:
+            name: the tensor.
+            region: what of it is wanted; all by default.
+            verify: whether to check it against its checksum; `self.verify` by default. The checksum is of the tensor, or
+                of the piece that it is stored as, so that verifying a region reads more than the region.
 
         Raises:
             UnknownNameError: no tensor has that name.
@@ -107,17 +113,18 @@ class Checkpoint:
             ReadError: the files are damaged.
         """
         stored = self._stored(name)
+        verify = self.verify if verify is None else verify
         if region is None:
             if not stored.pieces:
-                return self._files.read_whole([name], self.verify)[0]
-            return self._put_together(name, stored, tuple((0, size) for size in stored.shape))
+                return self._files.read_whole([name], verify)[0]
+            return self._put_together(name, stored, tuple((0, size) for size in stored.shape), verify)
         try:
             wanted = region_bounds(region, stored.shape)
         except ValueError as error:
             raise RestoreError(f"{self.prefix}: {name!r}: {error}") from error
         if stored.pieces:
-            return self._put_together(name, stored, wanted)
-        whole = self._files.read_whole([name], self.verify)[0]
+            return self._put_together(name, stored, wanted, verify)
+        whole = self._files.read_whole([name], verify)[0]
         return whole[index_within(wanted, tuple((0, size) for size in stored.shape))]
 
     def read_all(self, names: Iterable[str] | None = None) -> dict[str, np.ndarray]:
@@ -139,16 +146,16 @@ class Checkpoint:
             raise UnknownNameError(f"Key {name} not found in checkpoint {self.prefix} ({hint})")
         return stored
 
-    def _put_together(self, name: str, stored: _Stored, wanted: Bounds) -> np.ndarray:
+    def _put_together(self, name: str, stored: _Stored, wanted: Bounds, verify: bool) -> np.ndarray:
         try:
             bounds = {piece: bounds_of(piece, stored.shape) for piece in stored.pieces}
         except ValueError as error:
             raise ReadError(f"{self.prefix}: {name!r}: {error}") from error
         exact = next((piece for piece, found in bounds.items() if found == wanted), None)
         if exact is not None:
-            return self._files.read_piece(name, exact, self.verify)
+            return self._files.read_piece(name, exact, verify)
         common = {piece: part for piece, found in bounds.items() if (part := intersection(found, wanted))}
-        arrays = {piece: self._files.read_piece(name, piece, self.verify) for piece in common}
+        arrays = {piece: self._files.read_piece(name, piece, verify) for piece in common}
         if not covers(list(common.values()), wanted):
             text = ":".join(f"{start},{stop - start}" for start, stop in wanted)
             raise RestoreError(

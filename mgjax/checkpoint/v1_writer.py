@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -10,7 +9,7 @@ import numpy as np
 from mgjax import dtypes
 from mgjax.checkpoint import wire
 from mgjax.checkpoint.replace import NewFiles, synchronize_folder
-from mgjax.checkpoint.slices import Slice, encode_key, format_slice, whole_slice
+from mgjax.checkpoint.slices import Slice, encode_key, encode_name, format_slice, whole_slice
 from mgjax.checkpoint.table import TableWriter
 from mgjax.checkpoint.tensors import Tensor, prepare, slice_to_proto, strings_of
 from mgjax.checkpoint.v1 import FIXED_FIELDS, STRING_FIELD, VARINT_FIELDS
@@ -89,7 +88,7 @@ class _NewTable:
 
     def write(self, file: object) -> None:
         header = SavedTensorSlices()
-        header.meta.tensor.extend(self._metas.values())
+        header.meta.tensor.extend(self._metas[name] for name in sorted(self._metas, key=encode_name))
         header.meta.versions.producer = 1
         table = TableWriter(file)  # type: ignore[arg-type]
         table.add(b"", header.SerializeToString())

@@ -77,6 +77,11 @@ def write(
     return prefix
 
 
+def written_path(prefix: str, shards: int | None, version: int) -> str:
+    """The path by which a checkpoint goes that `write` writes with these arguments."""
+    return f"{prefix}-?????-of-{shards:05d}" if version == 1 and shards is not None else prefix
+
+
 class _NewBundle:
     """What has been written to the data files, and the entries that say so."""
 

@@ -3,7 +3,7 @@
 from mgjax.metagraph import files, transform
 from mgjax.metagraph.build import build_function, build_whole, problem_of
 from mgjax.metagraph.collections import VARIABLE_COLLECTIONS, Collection, decode_collections, variables_of
-from mgjax.metagraph.export import WRITER, export, saver_in_scope
+from mgjax.metagraph.export import WRITER, export
 from mgjax.metagraph.graph import Graph, nearest, split_tensor_name
 from mgjax.metagraph.library import build_library_function, library_nodes
 from mgjax.metagraph.transform import NAMING_MESSAGES
@@ -37,7 +37,6 @@ __all__ = [
     "object_names",
     "problem_of",
     "saved_by",
-    "saver_in_scope",
     "split_tensor_name",
     "state_names",
     "transform",

@@ -15,7 +15,7 @@ from google.protobuf.message import DecodeError
 from mgjax import opdefs
 from mgjax.metagraph import transform
 from mgjax.metagraph.graph import Graph
-from mgjax.metagraph.transform import FRAME_OPS, NAMING_MESSAGES
+from mgjax.metagraph.transform import FRAME_OPS, NAMING_MESSAGES, without_scope
 from mgjax.proto import graph_pb2, meta_graph_pb2
 from mgjax.proto.values import decode_attr, encode_attr
 
@@ -104,15 +104,6 @@ def export(
     if result.graph_def.ByteSize() >= _MAX_BYTES:
         raise ValueError("GraphDef cannot be larger than 2GB.")
     return result
-
-
-def without_scope(name: str, scope: str) -> str:
-    """A name, tensor name, `^name` or `loc:@name` without the scope before it; as it is where it is not in the scope."""
-    if scope:
-        for prefix in ("", "^", "loc:@"):
-            if name.startswith(f"{prefix}{scope}/"):
-                return prefix + name[len(prefix) + len(scope) :].lstrip("/")
-    return name
 
 
 # Nodes
@@ -257,18 +248,6 @@ def _entry_in_scope(key: str, value: bytes, scope: str, excluded: Collection[str
 
 def _taking_out(scope: str) -> Callable[[str], str]:
     return lambda name: without_scope(name, scope)
-
-
-def saver_in_scope(saver_def: Any, export_scope: str | None) -> Any:
-    """A copy of a SaverDef with its names without the scope; None where it does not stand in it."""
-    scope = (export_scope or "").rstrip("/")
-    copy = meta_graph_pb2.SaverDef()
-    copy.CopyFrom(saver_def)
-    names = (copy.filename_tensor_name, copy.save_tensor_name, copy.restore_op_name)
-    if not all(name.startswith(scope) for name in names):
-        return None
-    transform.rename_saver(copy, _taking_out(scope))
-    return copy
 
 
 def _add_signatures(result: Any, source: Any, scope: str) -> None:

@@ -173,3 +173,24 @@ def scoped(text: str, scope: str) -> str:
         if text.startswith(prefix):
             return f"{prefix}{scope}/{text[len(prefix) :]}"
     return f"{scope}/{text}"
+
+
+def without_scope(name: str, scope: str) -> str:
+    """A name, tensor name, `^name` or `loc:@name` without the scope before it; as it is where it is not in the scope."""
+    if scope:
+        for prefix in ("", "^", "loc:@"):
+            if name.startswith(f"{prefix}{scope}/"):
+                return prefix + name[len(prefix) + len(scope) :].lstrip("/")
+    return name
+
+
+def saver_in_scope(saver_def: Any, export_scope: str | None) -> Any:
+    """A copy of a SaverDef with its names without the scope; None where it does not stand in it."""
+    scope = (export_scope or "").rstrip("/")
+    copy = meta_graph_pb2.SaverDef()
+    copy.CopyFrom(saver_def)
+    names = (copy.filename_tensor_name, copy.save_tensor_name, copy.restore_op_name)
+    if not all(name.startswith(scope) for name in names):
+        return None
+    rename_saver(copy, lambda name: without_scope(name, scope))
+    return copy

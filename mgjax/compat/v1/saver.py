@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -19,15 +17,16 @@ from mgjax.compat.v1.errors import (
     UnsupportedError,
     raised_as_tensorflow_does,
 )
-from mgjax.compat.v1.framework import get_default_graph
+from mgjax.compat.v1.framework import Graph, get_default_graph
 from mgjax.compat.v1.saver_nodes import add_saver_nodes, by_key
 from mgjax.compat.v1.session import Session
-from mgjax.compat.v1.states import checkpoint_exists, get_checkpoint_mtimes
+from mgjax.compat.v1.states import checkpoint_exists
 from mgjax.errors import MissingFileError, RestoreError
-from mgjax.metagraph import Saved, saved_by
+from mgjax.metagraph import Saved, saved_by, transform
 from mgjax.proto import meta_graph_pb2, object_graph_pb2
 from mgjax.saver import Saver as GraphSaver
 
+SaverDef = meta_graph_pb2.SaverDef
 OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 """The tensor of an object-based checkpoint that says which variable is which tensor."""
 
@@ -35,7 +34,7 @@ _ADVICE = "Please ensure that you have not altered the graph expected based on t
 
 
 class Saver:
-    """Saves and restores the variables of a graph. It writes V2 checkpoints, the data in one file.
+    """Saves and restores the variables of a graph.
 
     Args:
         var_list: variables, or a mapping from checkpoint key to variable; all of the default graph's if None.
@@ -49,7 +48,9 @@ class Saver:
         pad_step_number: whether steps in names have eight digits.
         save_relative_paths: whether the `checkpoint` file names checkpoints from its folder.
         filename: the default of the nodes' file name.
-        sharded, restore_sequentially, builder, write_version: have no effect.
+        sharded: whether to write a data file for each device that holds variables.
+        write_version: of the format, 1 or 2; 2 by default.
+        restore_sequentially, builder: have no effect.
     """
 
     def __init__(
@@ -80,16 +81,17 @@ class Saver:
         self.saver_def: Any = saver_def
         self._var_list = var_list
         self._options: dict[str, Any] = {"reshape": reshape, "name": name or "save", "filename": filename or "model"}
+        self._options.update(sharded=sharded, version=write_version or SaverDef.V2)
         self._keep = (max_to_keep or 0, keep_checkpoint_every_n_hours)
         self._allow_empty = allow_empty
         self._pad_step_number = pad_step_number
         self._save_relative_paths = save_relative_paths
-        self._last: list[tuple[str, float]] = []
         self._is_empty = False
         if saver_def is None and not defer_build:
             self.build()
-        hours = keep_checkpoint_every_n_hours if saver_def is None else saver_def.keep_checkpoint_every_n_hours
-        self._next_kept = time.time() + hours * 3600
+        if saver_def is not None:
+            self._keep = (saver_def.max_to_keep, saver_def.keep_checkpoint_every_n_hours)
+        self._kept = checkpoint.Kept(*self._keep)
 
     def build(self) -> None:
         """Adds the nodes that save and restore."""
@@ -109,15 +111,7 @@ class Saver:
 
     def to_proto(self, export_scope: str | None = None) -> Any:
         """Its SaverDef, without the scope `export_scope`; None where it does not stand in that scope."""
-        if not export_scope:
-            return self.saver_def
-        prefix = f"{export_scope}/"
-        if not self.saver_def.filename_tensor_name.startswith(prefix):
-            return None
-        copy = meta_graph_pb2.SaverDef.FromString(self.saver_def.SerializeToString())
-        for field in ("filename_tensor_name", "save_tensor_name", "restore_op_name"):
-            setattr(copy, field, getattr(copy, field).removeprefix(prefix))
-        return copy
+        return self.saver_def if not export_scope else transform.saver_in_scope(self.saver_def, export_scope)
 
     def export_meta_graph(
         self,
@@ -154,7 +148,7 @@ class Saver:
     @property
     def last_checkpoints(self) -> list[str]:
         """The prefixes written and not deleted, oldest first."""
-        return [path for path, _ in self._last]
+        return self._kept.paths
 
     def set_last_checkpoints(self, last_checkpoints: Sequence[str]) -> None:
         """Replaces the list; these checkpoints will not be deleted."""
@@ -162,27 +156,11 @@ class Saver:
 
     def set_last_checkpoints_with_time(self, last_checkpoints_with_time: Sequence[tuple[str, float]]) -> None:
         """Replaces the list by (prefix, when it was written, in seconds since 1970), oldest first."""
-        self._last = list(last_checkpoints_with_time)
+        self._kept.entries = list(last_checkpoints_with_time)
 
     def recover_last_checkpoints(self, checkpoint_paths: Sequence[str]) -> None:
         """Replaces the list by those of the checkpoints that are there."""
-        there = [path for path in checkpoint_paths if checkpoint_exists(path)]
-        self.set_last_checkpoints_with_time(list(zip(there, get_checkpoint_mtimes(there), strict=True)))
-
-    def _record(self, prefix: str, meta_graph_suffix: str) -> None:
-        """Puts a checkpoint at the end of the list, and deletes the files of those that fall off its beginning."""
-        keep = self.saver_def.max_to_keep
-        if keep <= 0:
-            return
-        self._last = [*(entry for entry in self._last if entry[0] != prefix), (prefix, time.time())]
-        dropped, self._last = self._last[:-keep], self._last[-keep:]
-        for path, written in dropped:
-            if written > self._next_kept:
-                self._next_kept += self.saver_def.keep_checkpoint_every_n_hours * 3600
-                continue
-            checkpoint.remove(path)
-            with contextlib.suppress(FileNotFoundError):
-                os.remove(f"{path}.{meta_graph_suffix}")
+        self._kept.recover(checkpoint_paths)
 
     # ---- saving
 
@@ -210,24 +188,28 @@ class Saver:
             raise ValueError("'latest_filename' must not contain path components")
         prefix = self._prefix(sess, os.fspath(save_path), global_step, latest_filename)
         os.makedirs(os.path.dirname(prefix) or ".", exist_ok=True)
-        self._write(sess, prefix)
+        written = self._write(sess, prefix)
         if write_state:
-            self._record(prefix, meta_graph_suffix)
+            self._kept.record(written)
             checkpoint.write_state(
-                os.path.dirname(prefix), prefix, self.last_checkpoints,
+                os.path.dirname(prefix), written, self.last_checkpoints,
                 latest_filename=latest_filename, save_relative_paths=self._save_relative_paths,
             )  # fmt: skip
+            self._kept.delete_due(meta_graph_suffix)
         if write_meta_graph:
-            from mgjax.compat.v1.importer import export_meta_graph
+            with sess.graph.as_default():
+                self.export_meta_graph(
+                    f"{prefix}.{meta_graph_suffix}",
+                    strip_default_attrs=strip_default_attrs,
+                    save_debug_info=save_debug_info,
+                )
+        return written
 
-            export_meta_graph(f"{prefix}.{meta_graph_suffix}", graph=sess.graph, saver_def=self.saver_def)
-        return prefix
-
-    def _write(self, sess: Session, prefix: str) -> None:
+    def _write(self, sess: Session, prefix: str) -> str:
         saver = self._saver(sess)
         try:
             with raised_as_tensorflow_does(sess.graph):
-                saver.save(sess.state, prefix, write_state=False)
+                return saver.write(saver.held(sess.state), prefix)
         except InvalidArgumentError as error:
             if isinstance(error.__cause__, RestoreError):
                 raise FailedPreconditionError(None, None, f"Attempting to use uninitialized value: {error}") from error
@@ -237,7 +219,7 @@ class Saver:
         if not path:
             raise ValueError("no path specified")
         if global_step is None:
-            if os.path.basename(path) == latest_filename:
+            if os.path.basename(path) == latest_filename and not self.saver_def.sharded:
                 raise ValueError(f"'latest_filename' collides with 'save_path': '{latest_filename}' and '{path}'")
             return path
         is_number = isinstance(global_step, (int, np.integer))
@@ -268,7 +250,13 @@ class Saver:
                 None, None, f"what {self.saver_def.restore_op_name!r} runs has not the form that a Saver makes; "
                 "make a Saver of the variables: tf.train.Saver()",
             )  # fmt: skip
-        return GraphSaver(function, saved)
+        return GraphSaver(function, saved, sharded=self.saver_def.sharded, write_version=self._version(sess.graph))
+
+    def _version(self, graph: Graph) -> int:
+        """The format that the saver's nodes write; the first SaverDefs did not say."""
+        if self.saver_def.version:
+            return self.saver_def.version
+        return SaverDef.V2 if any(op.type == "SaveV2" for op in graph.get_operations()) else SaverDef.V1
 
     # ---- restoring
 

@@ -55,13 +55,8 @@ def checkpoint_exists(checkpoint_prefix: str | os.PathLike[str]) -> bool:
 
 def get_checkpoint_mtimes(checkpoint_prefixes: Sequence[str]) -> list[float]:
     """When those of the checkpoints that are there were written, in seconds since 1970."""
-    times = []
-    for prefix in checkpoint_prefixes:
-        for path in (f"{prefix}.index", prefix):
-            if os.path.exists(path):
-                times.append(os.path.getmtime(path))
-                break
-    return times
+    times = map(checkpoint.modification_time, checkpoint_prefixes)
+    return [found for found in times if found is not None]
 
 
 def remove_checkpoint(
