@@ -59,7 +59,7 @@ def test_what_is_missing_may_be_left_out_and_is_told(imported, tmp_path):
     assert list(fit.mismatched) == ["bias"]
     assert "'bias' is float32[3] in the graph and float64[3] in the checkpoint" in str(fit)
     assert "1 tensors of the checkpoint are not used: more" in str(fit)
-    with pytest.raises(RestoreError, match="'global_step' is not in the checkpoint.*'bias' is float32"):
+    with pytest.raises(RestoreError, match=r"'global_step' is not in the checkpoint.*'bias' is float32"):
         saver.restore(tmp_path / "part")
     assert list(saver.restore(tmp_path / "part", allow_missing=True)) == ["kernel"]
     # What is left out keeps the values of a state that it is put into.
