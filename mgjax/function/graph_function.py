@@ -49,7 +49,7 @@ from mgjax.metagraph import (
     state_names,
     variables_of,
 )
-from mgjax.ops import Lowering
+from mgjax.ops import Lowering, Reference
 
 PLACEHOLDER_OPS = frozenset({"Placeholder", "PlaceholderV2", "PlaceholderWithDefault"})
 
@@ -212,7 +212,7 @@ class GraphFunction:
         program = self._program(feeds, fetches, constants, errors != "ignore", loop_bounds)
         run = _Run(self, program, given, as_state(variables), RunContext(self.files, self.python_functions))
         arrays = run.arrays()
-        is_traced = any(isinstance(array, jax.core.Tracer) for array in arrays)
+        is_traced = any(isinstance(array, jax.core.Tracer) for array in arrays) or run.is_traced_over
         if is_traced and errors == "raise":
             raise UnsupportedError(
                 "errors='raise': nothing can be raised inside of jit, grad, vmap or scan; give errors='return' there, and call "
@@ -540,6 +540,7 @@ class _Run:
         self._given = given
         self._state = state
         self._context = context
+        self._context.held = self.held
         self._generators = function._generators_for(state, program)
 
     def arrays(self) -> list[Any]:
@@ -559,6 +560,18 @@ class _Run:
             case "context":
                 return self._context
         return self._generators.row(name)
+
+    @property
+    def is_traced_over(self) -> bool:
+        """Whether a run that acts on objects and files stands in somebody's trace, whatever it takes of it."""
+        takes_context = any(role == "context" for role, _ in self._program.inputs)
+        return takes_context and isinstance(jnp.zeros(()), jax.core.Tracer)
+
+    def held(self, reference: Reference) -> Any:
+        """What the state holds at present of what the reference stands for, or None."""
+        if reference.role == "variable":
+            return self._state.arrays.get(reference.name)
+        return None if self._state.objects is None else self._state.objects.get(reference.name)
 
     def after(self, outputs: Sequence[Any]) -> tuple[State, list[Any]]:
         """The state after the run, and what was fetched."""

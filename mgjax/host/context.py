@@ -9,7 +9,7 @@ from typing import Any
 
 from mgjax.errors import CancelledError, DeadlineExceededError, OutOfRangeError
 from mgjax.host.files import NO_FILES, FileAccess
-from mgjax.ops import HostObject
+from mgjax.ops import HostObject, Reference
 
 
 class Surroundings:
@@ -43,9 +43,10 @@ class RunContext(HostObject):
 
     Attributes:
         has_waited: whether other runs may have changed the session's state since this one began.
+        held: what the state holds at present of what a `Reference` stands for; None where it holds nothing.
     """
 
-    __slots__ = ("_deadline", "files", "functions", "has_waited", "surroundings")
+    __slots__ = ("_deadline", "files", "functions", "has_waited", "held", "surroundings")
 
     def __init__(
         self,
@@ -58,6 +59,7 @@ class RunContext(HostObject):
         self.functions = functions or {}
         self.surroundings = surroundings
         self.has_waited = False
+        self.held: Callable[[Reference], Any] = _nothing
         self._deadline = None if timeout is None else time.monotonic() + timeout
 
     def wait_until(self, is_ready: Callable[[], bool], wanted: str) -> None:
@@ -86,3 +88,7 @@ class RunContext(HostObject):
         """Tells those who wait that something has changed."""
         if self.surroundings is not None:
             self.surroundings.changed.notify_all()
+
+
+def _nothing(reference: Reference) -> None:
+    """What is held where there is no state."""

@@ -71,7 +71,7 @@ def _evaluator(graph: Graph, lowerings: Mapping[str, Lowering]) -> Evaluator:
         function = build_library_function(graph, name.name, name.attrs)
         evaluator = _evaluator(graph, lowerings)
         _run_passes(function, RegisteredTraits(lowerings), graph, evaluator)
-        return Program(function, evaluator, checked=True)
+        return Program(function, evaluator, checked=True, varies=True)
 
     return Evaluator(lowerings, graph.op_def, CONTROL, LibraryFunctions(compile_function))
 

@@ -18,8 +18,8 @@ from mgjax.lowering.functions import evaluate_for_start, evaluate_map, evaluate_
 from mgjax.lowering.gradients import evaluate_custom_gradient, evaluate_gradient
 from mgjax.lowering.hits import evaluate_bounded_hits
 from mgjax.lowering.loops import evaluate_while, is_plain
-from mgjax.ops import fitted, is_known
-from mgjax.passes import free_values
+from mgjax.ops import Reference, fitted, is_known
+from mgjax.passes import REFERENCE, free_values
 
 
 def evaluate_if(evaluator: Evaluator, operation: Operation, environment: Environment) -> Sequence[Any]:
@@ -154,6 +154,11 @@ def evaluate_alive(evaluator: Evaluator, operation: Operation, environment: Envi
     return [environment[operation.operands[0]]]
 
 
+def evaluate_reference(evaluator: Evaluator, operation: Operation, environment: Environment) -> Sequence[Any]:
+    """What stands for a variable or host object that a function will ask for."""
+    return [Reference(operation.attributes["role"], operation.attributes["name"])]
+
+
 def _as_jax(array: Any) -> Any:
     return jnp.asarray(array) if is_plain(array) else array
 
@@ -166,6 +171,7 @@ CONTROL = {
     "recursion": evaluate_recursion,
     "for_start": evaluate_for_start,
     "map": evaluate_map,
+    REFERENCE: evaluate_reference,
     "gradient": evaluate_gradient,
     "custom_gradient": evaluate_custom_gradient,
     "bounded_unique": evaluate_bounded_unique,

@@ -17,7 +17,8 @@ import numpy as np
 from mgjax.attributes import FunctionName
 from mgjax.ir import walk
 from mgjax.lowering.program import Program
-from mgjax.ops import Optional, initial_generator
+from mgjax.ops import Optional, Reference, initial_generator
+from mgjax.passes import generator_of
 
 Instance = Callable[..., list[Any]]
 
@@ -45,7 +46,7 @@ class LibraryFunction:
         }
 
         def call(context: Any, *arguments: Any) -> list[Any]:
-            given = iter(arguments)
+            given = iter(context.held(x) if isinstance(x, Reference) else x for x in arguments)
             held["context", ""] = context
             taken = [next(given) if key[0] == "feed" else held.get(key) for key in program.inputs]
             outputs = program.run(taken)
@@ -80,8 +81,11 @@ class CompiledFunction:
     def seeds(self) -> dict[str, tuple[int, int]]:
         """The seeds of the operations that draw random numbers."""
         drawing = {name for role, name in self.program.inputs if role == "generator"}
-        operations = [operation for operation in walk(self.program.function.body) if operation.name in drawing]
-        return {op.name: (int(op.attributes.get("seed", 0)), int(op.attributes.get("seed2", 0))) for op in operations}
+        return {
+            generator_of(op): (int(op.attributes.get("seed", 0)), int(op.attributes.get("seed2", 0)))
+            for op in walk(self.program.function.body)
+            if generator_of(op) in drawing
+        }
 
 
 class LibraryFunctions:

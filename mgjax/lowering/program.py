@@ -24,10 +24,13 @@ from mgjax.lowering.evaluate import Environment, Evaluator, NeedsValue
 from mgjax.lowering.flags import NOTHING, Flags, Site, Sites
 from mgjax.lowering.loops import NeedsHost
 from mgjax.ops import ElementList, HostObject, Optional, is_known
-from mgjax.passes import OBJECT, free_values
+from mgjax.passes import OBJECT, REFERENCE, free_values
 
 LARGEST_EMBEDDED_CONSTANT = 1 << 14
 """Bytes: larger constants are handed to a device program as arguments, not compiled into it."""
+
+MOST_VARIANTS = 8
+"""Device programs that are compiled of one stage where the arguments keep changing."""
 
 LARGEST_STATIC_FEED = 1024
 """Elements: a feed or variable with more is never taken into the key of a compiled program; the run is split instead."""
@@ -85,13 +88,24 @@ class Program:
         evaluator: evaluates its operations.
         constants: names of feeds whose values are known while tracing.
         checked: whether the program tells what fails (see `mgjax.lowering.flags`).
+        varies: whether it is run for one element after another. Then what shapes depend on is computed in a stage of its own,
+            not taken into the key of a compiled program together with an argument, and after `MOST_VARIANTS` kinds of arguments
+            nothing more is compiled: operations run one by one, in NumPy where they can.
     """
 
-    def __init__(self, function: Function, evaluator: Evaluator, constants: Sequence[str] = (), checked: bool = False):
+    def __init__(
+        self,
+        function: Function,
+        evaluator: Evaluator,
+        constants: Sequence[str] = (),
+        checked: bool = False,
+        varies: bool = False,
+    ):
         self.function = function
         self.inputs: tuple[tuple[str, str], ...] = function.attributes["inputs"]
         self.outputs: tuple[tuple[str, str], ...] = function.attributes["outputs"]
         self._evaluator = evaluator
+        self._varies = varies
         self._known: dict[Value, None] = {
             value: None
             for (role, name), value in zip(self.inputs, function.body.parameters, strict=True)
@@ -159,10 +173,15 @@ class Program:
 
     def _refuse_context(self) -> None:
         """Refuses what acts on objects and files in the midst of somebody else's program."""
+        found = []
         for operation in walk(self.function.body):
             lowering = self._evaluator.lowerings.get(operation.kind)
             if lowering is not None and lowering.context:
-                raise UnsupportedError(_outside_of_transformations(operation))
+                found.append(operation)
+        # What only makes a handle gives nothing that one could feed.
+        found.sort(key=lambda operation: all(value.type.dtype is dtypes.resource for value in operation.results))
+        if found:
+            raise UnsupportedError(_outside_of_transformations(found[0]))
 
     def _move_to_host(self, operation: Operation) -> None:
         """Makes a plan in which the host runs a loop, and with it the loops around it."""
@@ -241,7 +260,7 @@ class Program:
         key = (
             tuple(static),
             tuple(map(_static_key, static.values())),
-            None if is_last else tuple(_shape_key(environment[value]) for value in takes),
+            None if is_last and not self._varies else tuple(_shape_key(environment[value]) for value in takes),
         )
         compiled = stage.compiled.get(key)
         if compiled is not None:
@@ -255,6 +274,8 @@ class Program:
                 constants.update({value: inner[value] for value in stage.gives if _is_small_constant(inner[value])})
             return [_as_array(inner[value]) for value in stage.gives], inner.flags and inner.flags.first(), inner.needs
 
+        if self._varies and len(stage.compiled) >= MOST_VARIANTS:
+            return Compiled(device_program, takes, constants)
         compiled = stage.compiled[key] = Compiled(jax.jit(device_program), takes, constants)
         return compiled
 
@@ -314,7 +335,7 @@ class Program:
             return found
         lowering = self._evaluator.lowerings.get(operation.kind)
         if lowering is None:
-            return operation in self._evaluator.on_host
+            return operation.kind == REFERENCE or operation in self._evaluator.on_host
         if _is_text(operation):
             return False
         if lowering.quotes and not lowering.host:
@@ -364,7 +385,7 @@ class Program:
     def _learn(self, need: NeedsValue) -> None:
         """Makes a plan in which the operation knows the value."""
         with self._lock:
-            inputs = self._inputs_of(need.value)
+            inputs = None if self._varies else self._inputs_of(need.value)
             if inputs is not None and all(value in self.function.body.parameters for value in inputs):
                 learned = [value for value in inputs if value not in self._known]
             else:
@@ -489,6 +510,8 @@ def _on_device(array: np.ndarray) -> Any:
 
 
 def _shape_key(array: Any) -> Any:
+    if isinstance(array, np.ndarray):
+        return array.shape, array.dtype
     leaves, structure = jax.tree.flatten(array)
     return structure, tuple((leaf.shape, leaf.dtype) for leaf in leaves)
 

@@ -47,7 +47,13 @@ class RegisteredTraits:
     def _effects(self, operation: Operation) -> Effects:
         lowering = self._lowerings.get(operation.kind)
         if lowering is None or not (
-            lowering.writes or lowering.draws or lowering.effect or lowering.makes or lowering.keeps or lowering.context
+            lowering.writes
+            or lowering.draws
+            or lowering.effect
+            or lowering.makes
+            or lowering.keeps
+            or lowering.context
+            or lowering.calls
         ):
             return NO_EFFECTS
         # Ops that write take their variables before any list of inputs, so that places do not depend on the attributes.
@@ -59,6 +65,7 @@ class RegisteredTraits:
             makes=lowering.makes is not None,
             keeps=lowering.keeps,
             takes_context=lowering.context,
+            calls=lowering.calls,
             acts=lowering.effect,
         )
 

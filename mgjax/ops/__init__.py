@@ -49,7 +49,7 @@ from mgjax.ops import (  # noqa: F401
     variables,
 )
 from mgjax.ops.element_lists import ANY, ElementList, Optional, PieceList, fitted
-from mgjax.ops.objects import HostObject
+from mgjax.ops.objects import HostObject, Reference
 from mgjax.ops.philox import initial_generator
 from mgjax.ops.random_jax import JAX_RANDOM
 from mgjax.ops.registry import (
@@ -79,6 +79,7 @@ __all__ = [
     "NeedsKnown",
     "Optional",
     "PieceList",
+    "Reference",
     "Static",
     "array_module",
     "check",

@@ -11,3 +11,18 @@ class HostObject:
     """
 
     __slots__ = ()
+
+
+class Reference(HostObject):
+    """What stands for a variable or a host object where a function captures it: its value is looked up when it is called.
+
+    Attributes:
+        role: "variable" or "resource".
+        name: the name under which the state holds it.
+    """
+
+    __slots__ = ("name", "role")
+
+    def __init__(self, role: str, name: str):
+        self.role = role
+        self.name = name

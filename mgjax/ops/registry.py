@@ -28,8 +28,8 @@ object after its outputs.
 An op declared with `context=True` takes the keyword `context`: what a run gives to host steps (`mgjax.host.context`).
 
 **Functions.** An op declared with `calls=True` gets, in the place of the names of library functions among its attrs, functions that
-a host step can call (`mgjax.host.datasets.LibraryFunction`). What such an op captures of variables and host objects it gets as a
-`Reference`, to be looked up in the run in which the function is called.
+a host step can call (`mgjax.host.datasets.LibraryFunction`). What such an op captures of variables and host objects it gets as
+a `Reference`: the function takes what the state holds when it is called.
 
 **Random numbers.** An op declared with `draws=True` takes the keyword `generator`, a uint32[6] array (key low, key high, then the
 128-bit counter, lowest word first), and returns its outputs followed by the generator after the draw.

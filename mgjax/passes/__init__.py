@@ -2,18 +2,19 @@
 
 from mgjax.passes.bound_hits import bound_hits
 from mgjax.passes.bound_unique import bound_unique
-from mgjax.passes.effects import NO_EFFECTS, Effects, Traits, VariableUses, free_values
+from mgjax.passes.effects import NO_EFFECTS, Effects, Traits, VariableUses, free_values, generator_of
 from mgjax.passes.functionalize_conds import functionalize_conds
 from mgjax.passes.functionalize_loops import functionalize_loops
 from mgjax.passes.inline_functions import Library, called_functions, inline_functions, path_in
 from mgjax.passes.order_effects import order_effects
 from mgjax.passes.thread_arrays import thread_arrays
-from mgjax.passes.thread_variables import GENERATOR_TYPE, OBJECT, thread_variables
+from mgjax.passes.thread_variables import GENERATOR_TYPE, OBJECT, REFERENCE, thread_variables
 
 __all__ = [
     "GENERATOR_TYPE",
     "NO_EFFECTS",
     "OBJECT",
+    "REFERENCE",
     "Effects",
     "Library",
     "Traits",
@@ -24,6 +25,7 @@ __all__ = [
     "free_values",
     "functionalize_conds",
     "functionalize_loops",
+    "generator_of",
     "inline_functions",
     "order_effects",
     "path_in",

@@ -20,6 +20,7 @@ class Effects:
         makes: whether it makes, where there is none yet, the host object that its handle stands for.
         keeps: whether it keeps a host object of its own.
         takes_context: whether it takes what the run gives to host steps.
+        calls: whether it calls functions later on, which then take the variables and host objects that it captures.
         acts: whether it acts on the world (prints, checks, writes files), so that it keeps its place.
     """
 
@@ -29,6 +30,7 @@ class Effects:
     makes: bool = False
     keeps: bool = False
     takes_context: bool = False
+    calls: bool = False
     acts: bool = False
 
     @property

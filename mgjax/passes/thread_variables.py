@@ -14,7 +14,8 @@ references and handles, and gives the next values first, then its results that a
 A host object (a table, a queue) is threaded as a variable is, but the operation that makes its handle stays: it takes the
 object that there is, or nothing, as its last operand, and gives the object that there is from then on. An operation that takes
 the run's context gets it as its last operand. An operation that keeps an object of its own takes it after its operands and
-gives it after its results, before its generator.
+gives it after its results, before its generator. An operation that calls functions later on takes, in the place of what it
+captures of variables and host objects, a `reference` that leads to what the state holds then.
 
 The function's attributes say what is what: `inputs` has a pair (role, name) for each parameter and `outputs` one for each
 result; roles are "feed", "fetch", "variable", "resource", "generator" and "context".
@@ -33,6 +34,9 @@ GENERATOR_TYPE = TensorType(dtypes.uint32, (6,))
 RESOURCE_TYPE = TensorType(dtypes.resource, ())
 
 CONTEXT: Key = ("context", "")
+
+REFERENCE = "reference"
+"""The kind of the operation that gives a reference to what its attributes `role` and `name` tell."""
 
 OBJECT = "mgjax.object"
 """The attribute of an operation that makes a handle: the name under which its object is held."""
@@ -137,6 +141,8 @@ class _Threading:
             elif operation.regions:
                 operation = self._thread_gradient(operation, present)
             else:
+                if self.traits.effects(operation).calls:
+                    kept.extend(self._refer(operation))
                 operation = self._thread_plain(operation, present)
             kept.append(operation)
         block.set_operations(kept)
@@ -160,6 +166,25 @@ class _Threading:
         operation.results = []
         present[key] = operation.add_result(RESOURCE_TYPE)
         return operation
+
+    def _refer(self, operation: Operation) -> list[Operation]:
+        """The references that the operation then takes; a variable of the old kind is captured by its value."""
+        references: dict[Key, Operation] = {}
+        operands = list(operation.operands)
+        for i, value in enumerate(operands):
+            name = self.uses.variable(value)
+            if name is None or value.type.is_ref:
+                continue
+            key = self.key(name)
+            if key not in references:
+                attributes = dict(zip(("role", "name"), key, strict=True))
+                references[key] = Operation(
+                    REFERENCE, f"{operation.name}/{REFERENCE}/{name}", (), attributes, [RESOURCE_TYPE]
+                )
+                references[key].block = operation.block
+            operands[i] = references[key].results[0]
+        operation.set_operands(operands)
+        return list(references.values())
 
     def _thread_plain(self, operation: Operation, present: dict[Key, Value]) -> Operation:
         effects: Effects = self.traits.effects(operation)

@@ -23,6 +23,7 @@ from mgjax.host.datasets.dataset import (
 )
 from mgjax.host.datasets.mapping import Map
 from mgjax.host.datasets.sources import Elements, row
+from mgjax.host.serialized_sparse import Boxed
 from mgjax.ops import HostObject, lower
 from mgjax.shapes import describe
 
@@ -45,8 +46,13 @@ def _stack(number: int, arrays: Sequence[Any]) -> np.ndarray:
     return np.stack(arrays)
 
 
+def sparse(*parts: np.ndarray) -> np.ndarray:
+    """The three parts of a sparse tensor, each in a variant, as `DeserializeSparse` takes them."""
+    return objects([Boxed(part) for part in parts])
+
+
 def objects(values: Sequence[Any]) -> np.ndarray:
-    """A vector of what variants hold, such as the three parts of a sparse tensor."""
+    """A vector of what variants hold."""
     array = np.empty(len(values), object)
     for i, value in enumerate(values):
         array[i] = value
@@ -270,7 +276,7 @@ class DenseToSparseBatch(Dataset):
             ]
         )
         values = np.concatenate([array.ravel() for array in arrays])
-        return (objects([indices, values, np.array([len(arrays), *shape], np.int64)]),)
+        return (sparse(indices, values, np.array([len(arrays), *shape], np.int64)),)
 
 
 @lower("DenseToSparseBatchDataset", "ExperimentalDenseToSparseBatchDataset", host=True)
@@ -310,7 +316,7 @@ class _UnbatchIterator(Taking):
 def row_or_object(component: np.ndarray, i: int) -> Any:
     """A slice of a component; of a vector of what variants hold, what it holds there."""
     slice_ = row(component, i)
-    is_object = slice_.dtype == object and slice_.ndim == 0 and isinstance(slice_.item(), HostObject)
+    is_object = slice_.dtype == object and slice_.ndim == 0 and isinstance(slice_.item(), (Boxed, HostObject))
     return slice_.item() if is_object else slice_
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mgjax.host.datasets.batching import objects
+from mgjax.host.datasets.batching import sparse as boxed
 from mgjax.host.datasets.dataset import Dataset, Element, Place, Taking, dataset_of, description
 from mgjax.host.examples import parse_example
 from mgjax.ops import lower
@@ -42,7 +42,7 @@ class _ParseExampleIterator(Taking):
             serialized, (), dataset.sparse_keys, dataset.dense_keys, dataset.dense_defaults, **dataset.types
         )
         components = dict(zip(dataset.dense_keys, dense, strict=True))
-        components |= {key: objects(parts) for key, *parts in zip(dataset.sparse_keys, *sparse, strict=True)}
+        components |= {key: boxed(*parts) for key, *parts in zip(dataset.sparse_keys, *sparse, strict=True)}
         return tuple(components[key] for key in sorted(components))
 
 
