@@ -55,7 +55,6 @@ WITHOUT_EFFECT = {
     "use_unbounded_threadpool": "in which threads a function runs",
     "num_threads": "in which threads functions run",
     "max_intra_op_parallelism": "in which threads functions run",
-    "display_name": "what a profiler shows of a pool of threads",
     "slack_period": "when elements are made that are made ahead",
     "legacy_autotune": "how many elements are made ahead",
     "algorithm": "how a pipeline is tuned",
