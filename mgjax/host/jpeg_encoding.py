@@ -62,6 +62,14 @@ def encode_jpeg_op(
     return np.array(encode_jpeg(image, quality, chroma_downsampling, (unit, x_density, y_density)), object)
 
 
+@lower("EncodeJpegVariableQuality", host=True)
+def encode_jpeg_variable_quality(images, quality):
+    """`encode_jpeg_op` with the quality, 0 to 100, as a tensor."""
+    if not 0 <= quality <= 100:
+        raise InvalidArgumentError(f"quality must be in [0,100], got {int(quality)}")
+    return encode_jpeg_op(images, quality=int(quality))
+
+
 def encode_jpeg(
     image: np.ndarray, quality: int = 95, downsample: bool = True, density: tuple[int, int, int] = (1, 300, 300)
 ) -> bytes:

@@ -70,3 +70,17 @@ def adjust_contrast(images, contrast_factor, min_value, max_value):
     """The older form, which clips; float32."""
     adjusted = adjust_contrast_v2(jnp.asarray(images).astype(np.float32), contrast_factor)
     return jnp.clip(adjusted, min_value, max_value)
+
+
+# Red, green and blue as brightness and two differences of colour, by tf.contrib's adjust_hsv_in_yiq_op.h.
+_YIQ = np.array([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
+
+
+@lower("AdjustHsvInYiq")
+def adjust_hsv_in_yiq(images, delta_h, scale_s, scale_v):
+    """Turns the hue by `delta_h` radians and scales saturation and value, all at once, in the YIQ space."""
+    across, along = scale_s * jnp.cos(delta_h), scale_s * jnp.sin(delta_h)
+    one, zero = jnp.ones_like(across), jnp.zeros_like(across)
+    turn = jnp.stack([one, zero, zero, zero, across, -along, zero, along, across]).reshape(3, 3).astype(np.float64)
+    matrix = (scale_v * (np.linalg.inv(_YIQ) @ turn @ _YIQ)).astype(np.float32)
+    return (jnp.asarray(images).astype(np.float32) @ matrix.T).astype(images.dtype)

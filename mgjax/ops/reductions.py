@@ -295,3 +295,35 @@ def in_top_k(predictions, targets, *, k):
 @lower("InTopKV2")
 def in_top_k_v2(predictions, targets, k):
     return in_top_k(predictions, targets, k=k)
+
+
+def _reduce_slice(reduce, identity):
+    def lowering(data, indices, axis: Static):
+        """Reduces the parts of an axis that `indices` bounds, [n, 2], or [n + 1] where each part begins at the last's end.
+
+        The axis has one element for each part.
+        """
+        bounds = jnp.asarray(indices)
+        starts, ends = (bounds[:, 0], bounds[:, 1]) if bounds.ndim == 2 else (bounds[:-1], bounds[1:])
+        data = jnp.moveaxis(jnp.asarray(data), int(axis), 0)
+        places = np.arange(data.shape[0])
+        inside = (places >= starts[:, None]) & (places < ends[:, None])
+        inside = inside.reshape(inside.shape + (1,) * (data.ndim - 1))
+        parts = jnp.where(inside, data, np.asarray(identity(data.dtype), data.dtype))
+        return jnp.moveaxis(reduce(parts, axis=1).astype(data.dtype), 0, int(axis))
+
+    return lowering
+
+
+def _least(dtype):
+    return -np.inf if dtype.kind == "f" else np.iinfo(dtype).min
+
+
+def _greatest(dtype):
+    return np.inf if dtype.kind == "f" else np.iinfo(dtype).max
+
+
+lower("ReduceSliceSum")(_reduce_slice(jnp.sum, lambda dtype: 0))
+lower("ReduceSliceProd")(_reduce_slice(jnp.prod, lambda dtype: 1))
+lower("ReduceSliceMax")(_reduce_slice(jnp.max, _least))
+lower("ReduceSliceMin")(_reduce_slice(jnp.min, _greatest))

@@ -11,10 +11,12 @@ import argparse
 import datetime
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +66,7 @@ def main() -> int:
 
 
 def replay(part: str, jobs: int) -> dict[str, Any]:
-    """The score of one part: how many pass, and of each case that does not, why (of `tfops` only the numbers, by class)."""
+    """The score of one part: how many pass, and of each case that does not, why (of `tfops` how many, by file and test)."""
     script, *arguments = PARTS[part]
     environment = dict(os.environ, PYTHONPATH=str(ROOT), JAX_PLATFORMS="cpu", TF_CPP_MIN_LOG_LEVEL="3")
     with tempfile.TemporaryDirectory() as folder:
@@ -92,7 +94,27 @@ def _cases(path: str) -> dict[str, Any]:
 
 def _records(folder: str) -> dict[str, Any]:
     summary = json.loads((Path(folder) / "summary.json").read_text())
-    return _score(Counter(summary["verdicts"])) | {"by class": summary["by_class"]}
+    lines = (Path(folder) / "results.tsv").read_text().splitlines()
+    failing = groups(line.split("\t") for line in lines[1:])
+    return _score(Counter(summary["verdicts"])) | {"by class": summary["by_class"], "groups": failing}
+
+
+def groups(records: Iterable[Sequence[str]]) -> dict[str, dict[str, str]]:
+    """The records that do not pass, by test file, then by test: which verdicts, and how often.
+
+    A record is (suite, file, id, class, verdict, seconds, test, ...); a test's parameters do not count as part of its name.
+    """
+    counts: dict[str, dict[str, Counter]] = {}
+    for suite, file, _, kind, verdict, _, test, *_ in records:
+        if verdict != "pass":
+            name = re.split(r"__shape|\s*\(", test)[0]
+            counts.setdefault(f"{suite} {file}", {}).setdefault(name, Counter())[f"{kind} {verdict}"] += 1
+    return {
+        file: {
+            name: ", ".join(f"{what} {n}" for what, n in sorted(found.items())) for name, found in sorted(tests.items())
+        }
+        for file, tests in sorted(counts.items())
+    }
 
 
 def _score(verdicts: Counter) -> dict[str, Any]:

@@ -272,3 +272,114 @@ GROUPS["images"] = [
     ("EncodePng", {"image": image}, {})
     for image in (GRADIENT.astype(np.uint8), (GRADIENT[..., :3] * 300).astype(np.uint16), IMAGE[0].astype(np.uint8))
 ]
+GROUPS["images"] += [
+    ("EncodeJpegVariableQuality", {"images": IMAGE[0].astype(np.uint8), "quality": quality}, {})
+    for quality in (0, 60, 100)
+]
+SOUND = np.sin(np.arange(700) * 0.2)[:, None].astype(np.float32)
+GROUPS["audio"] = [
+    ("AudioSpectrogram", {"input": SOUND}, {"window_size": 100, "stride": 60}, {"name": "magnitudes"}),
+    (
+        "AudioSpectrogram",
+        {"input": SOUND},
+        {"window_size": 128, "stride": 64, "magnitude_squared": True},
+        {"name": "energies"},
+    ),
+    ("AudioSpectrogram", {"input": SOUND[:50]}, {"window_size": 100, "stride": 60}),
+    ("Mfcc", {"spectrogram": "@energies:0", "sample_rate": 8000}, {}),
+    (
+        "Mfcc",
+        {"spectrogram": "@magnitudes:0", "sample_rate": 16000},
+        {
+            "upper_frequency_limit": 7000.0,
+            "lower_frequency_limit": 0.0,
+            "filterbank_channel_count": 12,
+            "dct_coefficient_count": 5,
+        },
+    ),
+]
+CHANNELS = {"scale": normal(4), "offset": normal(4), "mean": normal(4), "variance": np.float32([1, 2, 0.5, 3])}
+CONVOLVED = {"input": normal(2, 5, 6, 3), "filter": normal(3, 3, 3, 4)}
+GROUPS["fused"] = [
+    *(
+        (
+            "_FusedConv2D",
+            {**CONVOLVED, "args": [normal(4)]},
+            {"strides": [1, 2, 1, 1], "padding": "SAME", "fused_ops": ["BiasAdd", *after]},
+        )
+        for after in ([], ["Relu"], ["Relu6"], ["Elu"])
+    ),
+    *(
+        (
+            "_FusedConv2D",
+            {**CONVOLVED, "args": list(CHANNELS.values())},
+            {"strides": [1, 1, 1, 1], "padding": "VALID", "fused_ops": ["FusedBatchNorm", *after], "epsilon": 0.01},
+        )
+        for after in ([], ["Relu"])
+    ),
+    *(
+        (
+            "_FusedMatMul",
+            {"a": normal(3, 4), "b": normal(3, 5), "args": [normal(5)]},
+            {"transpose_a": True, "fused_ops": ["BiasAdd", *after]},
+        )
+        for after in ([], ["Relu"])
+    ),
+]
+GROUPS["fused"][-2][1]["a"] = GROUPS["fused"][-1][1]["a"] = normal(3, 4)
+MIXED = {
+    "indices": [np.int64([[0, 0], [0, 1], [1, 0]]), np.int64([[0, 0], [1, 0], [1, 1]])],
+    "values": [np.array([b"a", b"b", b"c"], object), np.int64([5, 6, 7])],
+    "shapes": [np.int64([2, 2]), np.int64([2, 2])],
+    "dense": [np.array([[b"x"], [b"yy"]], object)],
+}
+TEXTS = {name: [x[0]] for name, x in MIXED.items()}
+GROUPS["contrib"] = [
+    *(
+        (
+            "BipartiteMatch",
+            {"distance_mat": RNG.permutation(12).reshape(3, 4).astype(np.float32), "num_valid_rows": valid},
+            {"top_k": k},
+        )
+        for valid, k in ((3.0, -1), (2.0, -1), (-1.0, 2), (0.0, -1))
+    ),
+    ("NearestNeighbors", {"points": normal(4, 3), "centers": normal(6, 3), "k": np.int64(2)}, {}),
+    *(
+        ("PeriodicResample", {"values": np.arange(np.prod(given)).reshape(given).astype(np.float32)}, {"shape": shape})
+        for given, shape in (
+            ((3, 4), [6, None]),
+            ((2, 2, 4), [4, 4, None]),
+            ((3, 4), [None, 8]),
+            ((2, 3, 8), [4, 5, None]),
+        )
+    ),
+    ("PeriodicResampleOpGrad", {"grad": normal(4, 4, 2)}, {"original_shape": [2, 2, 8], "desired_shape": [4, 4, None]}),
+    *(
+        (op, {"data": normal(4, 5, 2), "indices": indices, "axis": np.int64(axis)}, {})
+        for op in ("ReduceSliceSum", "ReduceSliceProd", "ReduceSliceMax", "ReduceSliceMin")
+        for indices, axis in (([[0, 2], [1, 1], [3, 9]], 0), ([0, 2, 3, 3], 1))
+    ),
+    ("ReduceSliceMax", {"data": np.arange(6).reshape(2, 3), "indices": [[1, 1], [0, 2]], "axis": np.int64(1)}, {}),
+    ("AdjustHsvInYiq", {"images": IMAGE / 255, "delta_h": 0.7, "scale_s": 1.5, "scale_v": 0.8}, {}),
+    *(
+        (
+            "SparseFeatureCross" if key is None else "SparseFeatureCrossV2",
+            MIXED if internal == "int64" else TEXTS,
+            {
+                "hashed_output": hashed,
+                "num_buckets": buckets,
+                "out_type": "int64" if hashed else "string",
+                "internal_type": internal,
+                **({} if key is None else {"hash_key": key}),
+            },
+        )
+        for hashed, buckets, internal, key in (
+            (False, 0, "string", None),
+            (True, 100, "string", None),
+            (True, 0, "string", None),
+            (True, 100, "int64", None),
+            (True, 100, "string", 956888297470),
+            (True, 0, "int64", 956888297470),
+        )
+    ),
+]
