@@ -41,6 +41,7 @@ def import_meta_graph(
     allow_files: Any = (),
     allow_writing: Any = (),
     py_functions: Mapping[str, Callable[..., Any]] | None = None,
+    precision: str = "highest",
 ) -> tuple[Any, ...]:
     """Imports a MetaGraphDef.
 
@@ -58,6 +59,8 @@ def import_meta_graph(
             data); of a folder, all files below it. Any other file is refused.
         allow_writing: the same for files that it may write, and read.
         py_functions: from the token of a `PyFunc` to the Python function that it stands for: of arrays, to an array or several.
+        precision: of products of matrices and convolutions on accelerators: "highest" is that of the operands' dtype; "high"
+            and "default" let XLA take TF32 or passes of bfloat16 where the accelerator is faster with them.
 
     Returns:
         `(fn, saver)`; the saver is None where there are no variables to save.
@@ -77,6 +80,7 @@ def import_meta_graph(
     function = _function(meta_graph, clear_devices, import_scope or "", input_map or {}, lowerings)
     function.files = FileAccess.of(allow_files, allow_writing)
     function.python_functions = dict(py_functions or {})
+    function.precision = precision
     saver = Saver.of(function)
     if return_elements is None:
         return function, saver
@@ -93,12 +97,13 @@ def import_graph_def(
     allow_files: Any = (),
     allow_writing: Any = (),
     py_functions: Mapping[str, Callable[..., Any]] | None = None,
+    precision: str = "highest",
 ) -> Any:
     """Imports a GraphDef: a frozen `.pb` file (binary or text), its bytes, or a message.
 
     Args:
         graph_def_or_file: what to import.
-        input_map, return_elements, lowerings, allow_files, allow_writing, py_functions: as in `import_meta_graph`.
+        input_map, return_elements, lowerings, allow_files, allow_writing, py_functions, precision: as in `import_meta_graph`.
         name: a scope to put before all names; none by default.
 
     Returns:
@@ -110,6 +115,7 @@ def import_graph_def(
     function = _function(meta_graph, False, name or "", input_map or {}, lowerings)
     function.files = FileAccess.of(allow_files, allow_writing)
     function.python_functions = dict(py_functions or {})
+    function.precision = precision
     if return_elements is None:
         return function
     return function, [_element(function, element, name or "") for element in return_elements]
@@ -123,13 +129,14 @@ def load_saved_model(
     allow_files: Any = (),
     allow_writing: Any = (),
     py_functions: Mapping[str, Callable[..., Any]] | None = None,
+    precision: str = "highest",
 ) -> tuple[GraphFunction, Any]:
     """Loads a SavedModel of TensorFlow 1: `(fn, state)`, with `fn.signatures` as the file gives them.
 
     Args:
         folder: the SavedModel's folder. The graph may read the files in its `assets`.
         tags: the tags of the MetaGraphDef that is wanted.
-        lowerings, allow_files, allow_writing, py_functions: as in `import_meta_graph`.
+        lowerings, allow_files, allow_writing, py_functions, precision: as in `import_meta_graph`.
 
     Returns:
         The graph, and its variables as the SavedModel's checkpoint holds them, its tables initialized.
@@ -143,6 +150,7 @@ def load_saved_model(
     assets = os.path.join(path if os.path.isdir(path) else os.path.dirname(path), "assets")
     function.files = FileAccess.of(allow_files, allow_writing).also(assets)
     function.python_functions = dict(py_functions or {})
+    function.precision = precision
     saver = Saver.of(function)
     state = function.empty_state() if saver is None or prefix is None else saver.restore(prefix)
     return function, _started(function, state, assets)

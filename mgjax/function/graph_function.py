@@ -51,6 +51,9 @@ from mgjax.metagraph import (
 )
 from mgjax.ops import Lowering, Reference
 
+PRECISIONS = ("highest", "high", "default")
+EXACT = PRECISIONS[0]
+
 PLACEHOLDER_OPS = frozenset({"Placeholder", "PlaceholderV2", "PlaceholderWithDefault"})
 
 _FOUND_IN_GRAPH = (
@@ -71,6 +74,7 @@ class GraphFunction:
         lowerings: from op to lowering, those of this import before the registered ones.
         files: the files that the graph may open.
         python_functions: from the token of a `PyFunc` to the function that it calls.
+        precision: of products of matrices and convolutions on accelerators, as `jax.default_matmul_precision` takes it.
     """
 
     def __init__(
@@ -86,6 +90,7 @@ class GraphFunction:
         self.lowerings = lowerings
         self.files = files
         self.python_functions = dict(python_functions or {})
+        self.precision = EXACT
         self._programs: dict[Any, Program] = {}
 
     # ---- running
@@ -134,6 +139,7 @@ class GraphFunction:
         constants: Mapping[Any, Any] | None = None,
         errors: str = "ignore",
         loop_bounds: Mapping[str, int] | None = None,
+        precision: str | None = None,
     ) -> Callable[..., tuple[State, Any]]:
         """The function `step(variables, *values) -> (variables, results)` for fixed feeds and fetches.
 
@@ -148,6 +154,8 @@ class GraphFunction:
                 it names the loop. Memory is taken for so many rounds. A loop that would run more stops: with errors="return"
                 that is a failure, without it all floating-point results are NaN and all integers the least there is.
                 Outside of `jit` the bound is only the first guess.
+            precision: of products of matrices and convolutions, in the place of `fn.precision`: "highest", "high" or "default"
+                (see `mgjax.import_meta_graph`).
 
         Raises:
             UnknownNameError: what the fetches need has no such loop; when the function is called.
@@ -166,7 +174,7 @@ class GraphFunction:
                 values = ()  # a scan over nothing
             if len(values) != len(names):
                 raise FeedError(f"{len(names)} values are wanted, for {', '.join(names)}; {len(values)} are given")
-            return self._run(names, leaves, fetches, fixed, variables, values, errors, bounds)
+            return self._run(names, leaves, fetches, fixed, variables, values, errors, bounds, precision)
 
         return step
 
@@ -204,12 +212,13 @@ class GraphFunction:
         values: Sequence[Any],
         errors: str = "ignore",
         loop_bounds: Mapping[str, int] = MappingProxyType({}),
+        precision: str | None = None,
     ) -> tuple[State, Any]:
         if errors not in ("ignore", "raise", "return"):
             raise ValueError(f"errors is 'ignore', 'raise' or 'return', not {errors!r}")
         given = {name: self._convert(name, value) for name, value in zip(feeds, values, strict=True)}
         given.update(constants)
-        program = self._program(feeds, fetches, constants, errors != "ignore", loop_bounds)
+        program = self._program(feeds, fetches, constants, errors != "ignore", loop_bounds, precision)
         run = _Run(self, program, given, as_state(variables), RunContext(self.files, self.python_functions))
         arrays = run.arrays()
         is_traced = any(isinstance(array, jax.core.Tracer) for array in arrays) or run.is_traced_over
@@ -279,9 +288,13 @@ class GraphFunction:
         constants: Mapping[str, np.ndarray],
         checked: bool,
         loop_bounds: Mapping[str, int],
+        precision: str | None = None,
     ) -> Program:
+        precision = precision or self.precision
+        if precision not in PRECISIONS:
+            raise ValueError(f"precision is one of {', '.join(PRECISIONS)}, not {precision!r}")
         fixed = tuple((name, value.dtype.str, value.shape, value.tobytes()) for name, value in constants.items())
-        key = (feeds, fetches, fixed, checked, tuple(sorted(loop_bounds.items())))
+        key = (feeds, fetches, fixed, checked, tuple(sorted(loop_bounds.items())), precision)
         program = self._programs.get(key)
         if program is None:
             program = self._programs[key] = compile_program(
@@ -293,6 +306,7 @@ class GraphFunction:
                 tuple(constants),
                 checked,
                 loop_bounds,
+                precision,
             )
         return program
 

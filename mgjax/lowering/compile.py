@@ -39,6 +39,7 @@ def compile_program(
     constants: Sequence[str] = (),
     checked: bool = False,
     loop_bounds: Mapping[str, int] = MappingProxyType({}),
+    precision: str = "highest",
 ) -> Program:
     """The program that computes `fetches` and runs `targets` from `feeds`.
 
@@ -48,6 +49,7 @@ def compile_program(
         constants: those of the feeds whose values are fixed for the program's life.
         checked: whether the program tells which operation fails.
         loop_bounds: from the names of loops to the most rounds that they may run.
+        precision: of products of matrices and convolutions, as `jax.default_matmul_precision` takes it.
 
     Raises:
         UnknownNameError: there is no loop of a name in `loop_bounds`.
@@ -63,7 +65,7 @@ def compile_program(
         if name not in loops:
             raise UnknownNameError(f"loop_bounds: what the fetches need has no loop {name!r}; its loops are {loops}")
     evaluator.rooms.bounds = dict(loop_bounds)
-    return Program(function, evaluator, constants, checked)
+    return Program(function, evaluator, constants, checked, precision)
 
 
 def _evaluator(graph: Graph, lowerings: Mapping[str, Lowering]) -> Evaluator:

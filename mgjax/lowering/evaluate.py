@@ -22,6 +22,7 @@ from mgjax.errors import FailedPreconditionError, InvalidArgumentError, OpError,
 from mgjax.ir import Block, Function, Operation, Value
 from mgjax.lowering.flags import Flags, describe
 from mgjax.ops import Claim, ElementList, Lowering, NeedsKnown, is_known
+from mgjax.passes import UNCHECKED
 
 
 class Environment(dict[Value, Any]):
@@ -223,7 +224,8 @@ class Evaluator:
         if lowering.calls:
             keywords = self.functions.decoded(keywords)
         arguments = tuple(self._arguments(operation, lowering))
-        checks = tuple(_prepare_check(check, lowering, operation) for check in lowering.checks)
+        checked = () if UNCHECKED in attributes else lowering.checks
+        checks = tuple(_prepare_check(check, lowering, operation) for check in checked)
         return Step(
             operation, lowering, arguments, keywords, frozenset(lowering.overwrites + lowering.optional), checks
         )

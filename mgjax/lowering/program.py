@@ -91,6 +91,7 @@ class Program:
         varies: whether it is run for one element after another. Then what shapes depend on is computed in a stage of its own,
             not taken into the key of a compiled program together with an argument, and after `MOST_VARIANTS` kinds of arguments
             nothing more is compiled: operations run one by one, in NumPy where they can.
+        precision: of products of matrices and convolutions.
     """
 
     def __init__(
@@ -100,6 +101,7 @@ class Program:
         constants: Sequence[str] = (),
         checked: bool = False,
         varies: bool = False,
+        precision: str = "highest",
     ):
         self.function = function
         self.inputs: tuple[tuple[str, str], ...] = function.attributes["inputs"]
@@ -113,6 +115,7 @@ class Program:
         }
         self._after: dict[Operation, dict[Value, None]] = {}
         self.sites = Sites() if checked else None
+        self.precision = precision
         self._constants = {op: op.attributes["value"] for op in function.body.operations if _is_held(op)}
         self._on_device: dict[Value, Any] = {}
         self._lock = threading.RLock()
@@ -133,7 +136,7 @@ class Program:
         values = zip(self.function.body.parameters, arrays, strict=True)
         environment = Environment(values, self._flags(), is_inside_jit=True, needs={})
         self._refuse_context()
-        with jax.enable_x64(True), jax.default_matmul_precision("highest"):
+        with jax.enable_x64(True), jax.default_matmul_precision(self.precision):
             try:
                 self._evaluator.run(self.function.body.operations, environment)
             except NeedsValue as need:
@@ -161,7 +164,7 @@ class Program:
             session: whose state other runs may change while this one waits.
         """
         done: dict[Operation, Sequence[Any]] = {}
-        with jax.enable_x64(True), jax.default_matmul_precision("highest"):
+        with jax.enable_x64(True), jax.default_matmul_precision(self.precision):
             while True:
                 stages = self._stages or self._plan()
                 try:

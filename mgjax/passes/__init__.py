@@ -1,7 +1,7 @@
 """Rewrites of the intermediate form: each a function in a file of its own, valid function in, valid function out."""
 
 from mgjax.passes.bound_hits import bound_hits
-from mgjax.passes.bound_unique import bound_unique
+from mgjax.passes.bound_unique import UNCHECKED, bound_unique
 from mgjax.passes.effects import NO_EFFECTS, Effects, Traits, VariableUses, free_values, generator_of
 from mgjax.passes.functionalize_conds import functionalize_conds
 from mgjax.passes.functionalize_loops import functionalize_loops
@@ -15,6 +15,7 @@ __all__ = [
     "NO_EFFECTS",
     "OBJECT",
     "REFERENCE",
+    "UNCHECKED",
     "Effects",
     "Library",
     "Traits",

@@ -17,8 +17,10 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Iterator
 
 from mgjax.ir import Function, Operation, TensorType, Value, walk, walk_blocks
+from mgjax.passes.bound_unique import UNCHECKED
 
 LOG = logging.getLogger(__name__)
 
@@ -35,12 +37,25 @@ def bound_hits(function: Function) -> None:
         if (obstacle := _obstacle(operation, returned)) is not None:
             LOG.debug("%r stays: %s", operation, obstacle)
             continue
+        for user in _users(operation):
+            user.attributes[UNCHECKED] = True
         operation.kind = "bounded_accidental_hits"
         shape = operation.operands[0].type.shape
         known = shape is not None and None not in shape
         size = (math.prod(shape),) if known else (None,)  # type: ignore[arg-type]
         for result in operation.results:
             result.type = TensorType(result.type.dtype, size)
+
+
+def _users(hits: Operation) -> Iterator[Operation]:
+    """Whatever takes the hits, in any form."""
+    pending, seen = list(hits.results), set(hits.results)
+    while pending:
+        for user, _ in pending.pop().uses:
+            yield user
+            further = [value for value in user.results if user.kind in FORMS and value not in seen]
+            seen.update(further)
+            pending.extend(further)
 
 
 def _obstacle(hits: Operation, returned: set[Value]) -> str | None:

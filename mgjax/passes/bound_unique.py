@@ -13,7 +13,8 @@ zeros, and updates at such an index are dropped.
     %w1 = ScatterAdd(%w, %u, %g)                                 %w1 = ScatterAdd(%w, %u, %g)
 
 The added rows must be seen by nobody: they may go through elementwise operations, gathers and the like, and must end in
-updates. Any other user of such a value, a fetch among them, keeps the `Unique`.
+updates. Any other user of such a value, a fetch among them, keeps the `Unique`. What takes them is not checked for what
+they hold (the attribute `_unchecked`): the indices of an update are those that were looked up before.
 """
 
 from __future__ import annotations
@@ -27,6 +28,9 @@ from mgjax import opdefs
 from mgjax.ir import Function, Operation, TensorType, Value, walk, walk_blocks
 
 LOG = logging.getLogger(__name__)
+
+UNCHECKED = "_unchecked"
+"""The attribute of an operation whose operands a pass has filled up with what its checks would refuse."""
 
 ELEMENTWISE = frozenset(
     {
@@ -46,9 +50,12 @@ def bound_unique(function: Function) -> None:
     for operation in list(walk(function.body)):
         if operation.kind != "Unique" or not _counts(operation.operands[0]):
             continue
-        if (obstacle := _Rows(operation, returned).obstacle()) is not None:
+        rows = _Rows(operation, returned)
+        if (obstacle := rows.obstacle()) is not None:
             LOG.debug("%r stays: %s", operation, obstacle)
             continue
+        for user in rows.users:
+            user.attributes[UNCHECKED] = True
         operation.kind = "bounded_unique"
         distinct = operation.results[0]
         distinct.type = TensorType(distinct.type.dtype, operation.operands[0].type.shape)
@@ -65,11 +72,11 @@ class _Rows:
         self.unique = unique
         self.returned = returned
         self.role: dict[Value, str] = {unique.results[0]: "index"}
+        self.users: dict[Operation, None] = {}
 
     def obstacle(self) -> str | None:
         """What would see the added rows, or None."""
         pending = [self.unique.results[0]]
-        users: dict[Operation, None] = {}
         while pending:
             value = pending.pop()
             if value in self.returned:
@@ -77,12 +84,12 @@ class _Rows:
             for user, _ in value.uses:
                 if user.block is not self.unique.block:
                     return f"{user!r} stands in another block"
-                users[user] = None
+                self.users[user] = None
                 for result, role in self._made(user):
                     if result not in self.role:
                         self.role[result] = role
                         pending.append(result)
-        return next((f"{user!r} would see them" for user in users if not self._is_blind(user)), None)
+        return next((f"{user!r} would see them" for user in self.users if not self._is_blind(user)), None)
 
     def _made(self, user: Operation) -> Iterator[tuple[Value, str]]:
         """The results that the added rows reach, and what they are."""

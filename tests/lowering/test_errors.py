@@ -246,3 +246,20 @@ def test_a_lowering_of_ones_own_may_have_checks():
         tf.negative(tf.placeholder(tf.int32, [None], "x"), name="y")
         fn = mgjax.import_graph_def(graph.as_graph_def(), lowerings={"Neg": own})
     assert raised(fn, {}, {"x": [1, 7]}, "y").message.endswith("x[1] = 7")
+
+
+def test_what_passes_fill_up_is_no_error():
+    def build():
+        table = tf.get_variable("table", initializer=np.ones((4, 2), np.float32), use_resource=False)
+        ids = tf.placeholder(tf.int32, [3], "ids")
+        loss = tf.reduce_sum(tf.nn.embedding_lookup(table, ids) ** 2)
+        tf.train.AdagradOptimizer(1.0, initial_accumulator_value=3.0).minimize(loss, name="step")
+
+    fn = imported(build)
+    step = fn.bind(["ids"], fn.operations["step"], errors="raise")
+    state = {"table": np.ones((4, 2), np.float32), "table/Adagrad": np.full((4, 2), 3.0, np.float32)}
+    # The gradient of row 2, which is looked up twice, is 4.
+    after = step(state, [2, 0, 2])[0]["table"]
+    np.testing.assert_allclose(after[:, 0], [1 - 2 / 7**0.5, 1, 1 - 4 / 19**0.5, 1], rtol=1e-6)
+    with pytest.raises(InvalidArgumentError, match=r"embedding_lookup.* = 4 is not in"):
+        step(state, [2, 4, 2])
