@@ -65,7 +65,7 @@ def compile_program(
         if name not in loops:
             raise UnknownNameError(f"loop_bounds: what the fetches need has no loop {name!r}; its loops are {loops}")
     evaluator.rooms.bounds = dict(loop_bounds)
-    return Program(function, evaluator, constants, checked, precision)
+    return Program(function, evaluator, constants, checked, precision=precision)
 
 
 def _evaluator(graph: Graph, lowerings: Mapping[str, Lowering]) -> Evaluator:
