@@ -5,6 +5,7 @@ Strings, parsing, and results whose shape depends on values. Importing this pack
 """
 
 from mgjax.host import (  # noqa: F401
+    accumulators,
     bmp,
     ctc,
     datasets,
@@ -20,7 +21,10 @@ from mgjax.host import (  # noqa: F401
     parsing,
     png,
     printing,
+    python_functions,
+    queues,
     ragged,
+    readers,
     regex,
     serialized_sparse,
     sparse_cross,
