@@ -252,8 +252,8 @@ class GraphFunction:
         names = tuple(self.tensor_name(feed) for feed in feeds)
         leaves = tuple(self._fetch(leaf) for leaf in flatten(fetches))
         given = {name: self._convert(name, value) for name, value in zip(names, feeds.values(), strict=True)}
-        program = self._program(names, leaves, {}, True, {})
         with session.surroundings.changed:
+            program = self._program(names, leaves, {}, True, {})
             context = RunContext(self.files, self.python_functions, session.surroundings, timeout)
             run = _SharedRun(self, program, given, session, context)
             session.state, results = run.after(program.run(run.arrays(), run))

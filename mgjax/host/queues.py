@@ -364,7 +364,8 @@ def _stacked(arrays: list[Any], dtype: DType, shape: Shape) -> np.ndarray:
     if stacked.dtype == object:
         stacked.fill(b"")
     for i, array in enumerate(arrays):
-        stacked[(i, *map(slice, array.shape))] = array
+        # A scalar by its value: an array of objects would take the array itself.
+        stacked[(i, *map(slice, array.shape))] = array if array.ndim else array[()]
     return stacked
 
 

@@ -81,24 +81,19 @@ class Reader(HostObject):
         return found
 
     def _take(self, most: int) -> list[Record]:
-        assert self._records is not None
+        # A file that cannot be read on is given up.
+        records, self._records = self._records, None
+        assert records is not None
         found: list[Record] = []
-        finished = False
-        try:
-            for record in self._records:
-                found.append(record)
-                if len(found) == most or self.gives_one():
-                    finished = self.gives_one()
-                    break
-            else:
-                finished = True
-        except Exception:
-            self._records = None
-            raise
-        if finished:
-            self._records = None
-            self.work = b""
-            self.completed += 1
+        for record in records:
+            found.append(record)
+            if self.gives_one():
+                break
+            if len(found) == most:
+                self._records = records
+                return found
+        self.work = b""
+        self.completed += 1
         return found
 
     def state(self) -> bytes:

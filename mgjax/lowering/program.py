@@ -375,12 +375,35 @@ class Program:
             if is_host:
                 stage = max(stage, *(self._host_ready(v, stage_of) for v in values), 0)
                 lowering = self._evaluator.lowerings.get(operation.kind)
+                stage = max(stage, *(stage_of[before] for before in operation.control if before in stage_of), 0)
                 if lowering is None or lowering.effect:
                     stage = last_action = max(stage, last_action)
             stage_of[operation] = stage
             for value in operation.results:
                 available[value] = stage + 1 if is_host else stage
-        return stage_of
+        return self._with_the_rest_last(stage_of) if any(map(self._may_wait, stage_of)) else stage_of
+
+    def _may_wait(self, operation: Operation) -> bool:
+        lowering = self._evaluator.lowerings.get(operation.kind)
+        return lowering is not None and lowering.context and lowering.effect
+
+    def _with_the_rest_last(self, stage_of: dict[Operation, int]) -> dict[Operation, int]:
+        """The same, but what no host step needs comes in the last stage: variables are read and written after all waiting,
+        during which other runs may change them."""
+        needed: dict[Operation, None] = {}
+        stack = [operation for operation in stage_of if self._is_host(operation)]
+        stack += [value.producer for values in self._after.values() for value in values if value.producer in stage_of]
+        while stack:
+            operation = stack.pop()
+            if operation in needed:
+                continue
+            needed[operation] = None
+            stack += [value.producer for value in _operands(operation) if value.producer in stage_of]
+            stack += [before for before in operation.control if before in stage_of]
+        last = max(stage_of.values(), default=0)
+        if any(stage_of[operation] == last for operation in needed if self._is_host(operation)):
+            last += 1  # a stage's host steps come after its device program
+        return {operation: stage if operation in needed else last for operation, stage in stage_of.items()}
 
     def _host_ready(self, value: Value, stage_of: dict[Operation, int]) -> int:
         return stage_of.get(value.producer, 0) if value.producer is not None else 0

@@ -1,7 +1,9 @@
 """Puts a graph function into order: definitions before uses, effects where TensorFlow 1 may have them.
 
 Data and control edges decide. Where they leave a read and a write of one variable unordered, the read comes first; where
-they leave two writes unordered, the order of the nodes decides. Control edges are gone afterwards: the order holds them.
+they leave two writes unordered, the order of the nodes decides. Control edges are gone afterwards: the order holds them. Only
+what acts on host objects keeps, in their place, edges from all writes that come before it: it may wait, and whoever runs it
+must know what cannot wait until then.
 
 One write goes before unordered reads: the step on from a read, as in `step.assign(step + 1)`, where the addition is the
 last consumer of the read. TensorFlow's executor hands all but the last consumer of a tensor to other threads and goes on
@@ -34,7 +36,7 @@ def order_effects(function: Function, traits: Traits) -> None:
         return
     uses = VariableUses(function, traits)
     for block in reversed(list(walk_blocks(function.body))):
-        _Ordering(block, uses).run()
+        _Ordering(block, uses, traits).run()
     function.is_ordered = True
     function.targets = []
 
@@ -42,8 +44,9 @@ def order_effects(function: Function, traits: Traits) -> None:
 class _Ordering:
     """One block being ordered: a topological sort that holds writes back while unordered reads wait."""
 
-    def __init__(self, block: Block, uses: VariableUses):
+    def __init__(self, block: Block, uses: VariableUses, traits: Traits):
         self.block = block
+        self.traits = traits
         self.place = {operation: i for i, operation in enumerate(block.operations)}
         self.followers: dict[Operation, list[Operation]] = defaultdict(list)
         self.waits_for = dict.fromkeys(block.operations, 0)
@@ -118,9 +121,26 @@ class _Ordering:
         if len(ordered) < len(operations):
             left = next(operation for operation in operations if self.waits_for[operation] > 0)
             raise VerifyError(f"{left!r} depends on itself: a loop that is not closed by Enter, Exit and NextIteration")
+        kept = {operation: self._writes_before(operation) for operation in ordered if self._acts_on_objects(operation)}
         for operation in ordered:
-            operation.control = []
+            operation.control = kept.get(operation, [])
         self.block.set_operations(ordered)
+
+    def _acts_on_objects(self, operation: Operation) -> bool:
+        effects = self.traits.effects(operation)
+        return effects.acts and effects.takes_context
+
+    def _writes_before(self, operation: Operation) -> list[Operation]:
+        """The writes of the block that come before the operation by data and control edges."""
+        seen: dict[Operation, None] = {}
+        stack = [operation]
+        while stack:
+            current = stack.pop()
+            for other in (*current.control, *(value.producer for value in current.operands)):
+                if other is not None and other in self.place and other not in seen:
+                    seen[other] = None
+                    stack.append(other)
+        return [other for other in seen if other in self.writes]
 
     def _pop_writer(self, writers: list[int]) -> int:
         """The first writer whose variables no operation waits to read that could still go before it."""

@@ -68,6 +68,8 @@ def _compare(expected: Any, found: Any) -> None:
             _compare(*pair)
     elif expected is None:
         assert found is None
+    elif isinstance(expected, bytes):
+        assert found == expected
     else:
         expected, found = np.asarray(expected), np.asarray(found)
         assert (expected.dtype, expected.shape) == (found.dtype, found.shape)

@@ -14,6 +14,7 @@ from google.protobuf.message import DecodeError
 
 from mgjax import exporting
 from mgjax.compat.v1.framework import Graph, Operation, Tensor, convert_to_tensor, get_default_graph
+from mgjax.compat.v1.queue_runners import QueueRunner
 from mgjax.compat.v1.saver import Saver
 from mgjax.compat.v1.variables import Variable
 from mgjax.importing import UNBOUND_INPUTS, check_unbound
@@ -262,6 +263,11 @@ def _from_bytes(key: str, value: bytes, scope: str, made: dict[bytes, Variable],
                 return value
         return made[value]
     transform.rename_fields(message, lambda name: transform.scoped(name, scope))
+    if key == "queue_runners":
+        try:
+            return QueueRunner.from_proto(message)
+        except (KeyError, ValueError):
+            return message
     return Saver(saver_def=message) if key == "savers" and message.restore_op_name else message
 
 
