@@ -60,9 +60,9 @@ def evaluate_if(evaluator: Evaluator, operation: Operation, environment: Environ
             branches = _filled(branches)
         outputs = jax.lax.cond(predicate, *branches)
     except TypeError as error:
-        if "equal output types" not in str(error):
+        if not any(text in str(error) for text in ("equal output types", "same pytree structure")):
             raise
-        # The sides differ in shape: which one runs must be known to go on.
+        # The sides differ in shape or structure: which one runs must be known to go on.
         raise NeedsValue(operation, operation.operands[0]) from error
     except OpError as error:
         if len(failed) != 1 or error is not failed.get(then, failed.get(otherwise)):

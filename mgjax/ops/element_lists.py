@@ -471,6 +471,7 @@ def add_lists(a: ElementList, b: ElementList) -> ElementList:
     if isinstance(a, PieceList) or isinstance(b, PieceList):
         pairs = zip(a.in_pieces().buffer, b.in_pieces().buffer, strict=True)
         return a.in_pieces().with_(buffer=tuple(y if x is None else x if y is None else x + y for x, y in pairs))
+    a, b = a.with_capacity(b.capacity), b.with_capacity(a.capacity)
     return a.with_(buffer=jax.tree.map(jnp.add, a.buffer, b.buffer), known=None)
 
 

@@ -209,6 +209,16 @@ class _Frames:
             block.results = [new if value is old else value for value in block.results]
             self.handed[new][block] = None
 
+    def hand(self, block: Block, values: list[Value]) -> None:
+        """Makes these values the block's results."""
+        for value in block.results:
+            self.handed[value].pop(block, None)
+            if not self.handed[value]:
+                del self.handed[value]
+        block.results = values
+        for value in values:
+            self.handed[value][block] = None
+
     def replace_control(self, old: Operation, new: Operation) -> None:
         for operation in self.waiting.pop(old, {}):
             operation.control = list(dict.fromkeys(new if source is old else source for source in operation.control))
@@ -312,9 +322,7 @@ class _View:
                 operation.set_operand(index, seen)
         for region in operation.regions:
             for inner in walk_blocks(region):
-                inner.results = [self.value(value) for value in inner.results]
-                for value in inner.results:
-                    self.loop.frames.handed[value][inner] = None
+                self.loop.frames.hand(inner, [self.value(value) for value in inner.results])
                 for user in inner.operations:
                     for index, value in enumerate(user.operands):
                         if (seen := self.value(value)) is not value:
@@ -590,8 +598,7 @@ class _Loop:
         condition.results = [views[0].value(self.condition.operands[0])]
         body.results = [views[1].value(variable.next.operands[0]) for variable in moving]
         for region in loop.regions:
-            for value in region.results:
-                self.frames.handed[value][region] = None
+            self.frames.hand(region, region.results)
         for exit in self.exits:
             self.frames.replace_value(exit.results[0], views[2].value(exit.operands[0]))
             self.frames.replace_control(exit, loop)

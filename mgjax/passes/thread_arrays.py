@@ -55,9 +55,14 @@ class _Threading:
         self.names = Names(function)
         self.keys: dict[Value, Key | None] = {}
         self.parameters: dict[Value, Value] = {}
+        self.pushed: dict[Key | None, Value] = {}
+        self.pops: dict[tuple[Block | None, Key | None], Operation] = {}
         for operation in walk(function.body):
             for region in operation.regions:
                 self.parameters.update(zip(region.parameters, operation.operands, strict=False))
+        for operation in walk(function.body):
+            if operation.kind in _PUSHES and operation.operands[1].type.dtype is dtypes.resource:
+                self.pushed.setdefault(self.key(operation.operands[0]), operation.operands[1])
         for operation in walk(function.body):
             for value in [*operation.operands, *operation.results]:
                 self.key(value)
@@ -83,7 +88,7 @@ class _Threading:
                 sources.append(str(operation.attributes.get("source", "")))
                 following = operation.operands[0]
             elif operation.kind == "StackPopV2" and value.type.dtype is dtypes.resource:
-                found = operation
+                found = self.popped(operation)
             elif operation.kind == "while":
                 following = operation.operands[value.index]
             elif operation.kind == "if":
@@ -100,6 +105,19 @@ class _Threading:
         for passed in trail:
             self.keys[passed] = found
         return found
+
+    def popped(self, operation: Operation) -> Operation:
+        """Where the popped handle comes into the round: a gradient may push one array on several stacks, and pop it from each."""
+        pushed = self.pushed.get(self.key(operation.operands[0]))
+        key = None if pushed is None else self.key(pushed)
+        if key is None:
+            return operation
+        block = operation.block
+        while (block, key) not in self.pops and block is not None and isinstance(block.owner, Operation):
+            block = block.owner.block
+        if (block, key) not in self.pops:
+            block = operation.block
+        return self.pops.setdefault((block, key), operation)
 
     def maker(self, key: Key) -> Operation:
         while not isinstance(key, Operation):

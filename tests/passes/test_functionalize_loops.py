@@ -123,6 +123,31 @@ def test_an_inner_loop_that_starts_from_constants_waits_for_the_round_around_it(
     assert run_structured(function, [3.0])[0] == [3.0]
 
 
+def test_a_constant_that_an_inner_loop_hands_on_is_seen_through_both_frames():
+    function = structured("""graph @main(%n: float32[]) {
+      %zero = Const() {value = 0.0} : (float32[])
+      %i_in = Enter(%zero) {frame_name = "f"} : (float32[])
+      %n_in = Enter(%n) {frame_name = "f", is_constant = true} : (float32[])
+      %i = Merge(%i_in, %i_next) : (float32[], int32[])
+      %less = Less(%i, %n_in) : (bool[])
+      %cond = LoopCond(%less) : (bool[])
+      %s = Switch(%i, %cond) : (float32[], float32[])
+      %j_in = Enter(%s:1) {frame_name = "g"} : (float32[])
+      %handed = Enter(%n_in) {frame_name = "g", is_constant = true} : (float32[])
+      %j = Merge(%j_in, %j_next) : (float32[], int32[])
+      %jless = Less(%j, %handed) : (bool[])
+      %jcond = LoopCond(%jless) : (bool[])
+      %js = Switch(%j, %jcond) : (float32[], float32[])
+      %j_next = NextIteration(%handed) : (float32[])
+      %j_exit = Exit(%js) : (float32[])
+      %i_next = NextIteration(%j_exit) : (float32[])
+      %exit = Exit(%s) : (float32[])
+      return %exit
+    }""")
+    assert OLD_KINDS.isdisjoint(operation.kind for operation in walk(function.body))
+    assert run_structured(function, [3.0])[0] == [3.0]
+
+
 def test_a_variable_that_every_round_hands_on_is_captured():
     becomes(
         """graph @main(%x: float32[], %n: float32[]) {
