@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmarks.table import HEADER
 
-BENCHMARKS = ("calls", "large_graph", "package_import", "random_streams", "checkpoint")
+BENCHMARKS = ("calls", "large_graph", "package_import", "random_streams", "checkpoint", "loops")
 
 
 def main(chosen: list[str]) -> int:
