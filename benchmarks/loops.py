@@ -72,7 +72,7 @@ def _search(fn: Any) -> tuple[Any, ...]:
 
 def _lstm_step(fn: Any) -> tuple[Any, ...]:
     bound = fn.bind(["x:0", "y:0"], ["loss:0", "train_op"])
-    names = [name for name in fn.trainable]
+    names = list(fn.trainable)
     kernel = next(name for name in names if name.endswith("kernel"))
     bias = next(name for name in names if name.endswith("bias"))
 

@@ -23,6 +23,7 @@ from mgjax.passes import (
     functionalize_loops,
     inline_functions,
     order_effects,
+    read_before_write,
     thread_arrays,
     thread_variables,
 )
@@ -106,6 +107,7 @@ def make_pure(function: Function, traits: RegisteredTraits) -> None:
     order_effects(function, traits)
     thread_arrays(function, traits)
     thread_variables(function, traits)
+    read_before_write(function, traits)
     bound_unique(function)
     bound_hits(function)
 

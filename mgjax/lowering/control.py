@@ -18,8 +18,11 @@ from mgjax.lowering.functions import evaluate_for_start, evaluate_map, evaluate_
 from mgjax.lowering.gradients import evaluate_custom_gradient, evaluate_gradient
 from mgjax.lowering.hits import evaluate_bounded_hits
 from mgjax.lowering.loops import evaluate_while, is_plain
+from mgjax.lowering.reads import evaluate_list_after_read
 from mgjax.ops import Reference, fitted, is_known
+from mgjax.ops import fitted, is_known
 from mgjax.passes import REFERENCE, free_values
+from mgjax.passes import free_values
 
 
 def evaluate_if(evaluator: Evaluator, operation: Operation, environment: Environment) -> Sequence[Any]:
@@ -175,5 +178,6 @@ CONTROL = {
     "gradient": evaluate_gradient,
     "custom_gradient": evaluate_custom_gradient,
     "bounded_unique": evaluate_bounded_unique,
+    "list_after_read": evaluate_list_after_read,
     "bounded_accidental_hits": evaluate_bounded_hits,
 }

@@ -38,6 +38,8 @@ class ElementList:
         grows: whether a write past the end makes the list longer.
         is_alike: whether all elements must have the shape that the first one has.
         skips: whether a write past the end, at an index that is not known while tracing, may leave out places before it.
+        late: a zero that the next write adds to its index, so that it comes after what the zero is computed from; lost where
+            nobody writes.
         known: the value of all elements, where they are one that is known while tracing (`ANY` while there are none), such
             as the shapes that the gradient of a loop keeps; None otherwise.
     """
@@ -57,6 +59,7 @@ class ElementList:
         self.known = known
         self.is_alike = is_alike
         self.skips = skips
+        self.late: Any = None
 
     def tree_flatten(self):
         is_known = isinstance(self.length, int)
@@ -74,7 +77,9 @@ class ElementList:
         names = (
             "buffer", "length", "capacity", "shape", "dtype", "is_fixed", "adds", "grows", "known", "is_alike", "skips",
         )  # fmt: skip
-        return type(self)(**{name: changes.get(name, getattr(self, name)) for name in names})
+        changed = type(self)(**{name: changes.get(name, getattr(self, name)) for name in names})
+        changed.late = changes.get("late", self.late)
+        return changed
 
     def with_capacity(self, capacity: int) -> ElementList:
         """The same elements with room for more."""
@@ -144,8 +149,10 @@ class ElementList:
         item = _element(item)
         if self.needs_pieces(item):
             return self.in_pieces().set(index, item)
-        filled = self.with_buffer(item).with_(known=None)
+        filled = self.with_buffer(item).with_(known=None, late=None)
         index = jnp.asarray(index, np.int32)
+        if self.late is not None:
+            index += self.late
         if isinstance(item, (ElementList, Optional)):
             item, filled = _of_one_kind(item, filled)
 
@@ -238,6 +245,8 @@ class ElementList:
             _check_indices(indices, self.length)
         if self.buffer is None:
             return jnp.zeros((*np.shape(indices), *self.element_shape(hint)), self.dtype)
+        if isinstance(indices, np.ndarray) and np.array_equal(indices, np.arange(self.capacity)):
+            return self.buffer
         return jnp.take(self.buffer, jnp.asarray(indices, np.int32), axis=0, mode="clip")
 
     def scatter(self, indices: Any, rows: Any) -> ElementList:

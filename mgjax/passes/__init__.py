@@ -7,6 +7,7 @@ from mgjax.passes.functionalize_conds import functionalize_conds
 from mgjax.passes.functionalize_loops import functionalize_loops
 from mgjax.passes.inline_functions import Library, called_functions, inline_functions, path_in
 from mgjax.passes.order_effects import order_effects
+from mgjax.passes.read_before_write import read_before_write
 from mgjax.passes.thread_arrays import thread_arrays
 from mgjax.passes.thread_variables import GENERATOR_TYPE, OBJECT, REFERENCE, thread_variables
 
@@ -30,6 +31,7 @@ __all__ = [
     "inline_functions",
     "order_effects",
     "path_in",
+    "read_before_write",
     "thread_arrays",
     "thread_variables",
 ]

@@ -97,3 +97,18 @@ def test_a_bound_of_no_loop_is_refused(graph):
     fn = mgjax.import_graph_def(graph.as_graph_def())
     with pytest.raises(UnknownNameError, match="until"):
         fn.bind(["x:0", "limit:0"], "dx:0", loop_bounds={"other": 8})({}, np.float32(0.1), np.float32(0.5))
+
+
+def test_a_round_that_reads_and_writes_a_list_changes_it_in_place(generation):  # noqa: F811
+    """The gradient of a write, in V2, reads the list of gradients and writes zeros there."""
+    count, side = 400, 32
+    with tf.Graph().as_default() as graph:
+        x = tf.placeholder(tf.float32, [side, side], "x")
+        made = tf.TensorArray(tf.float32, count)
+        body = lambda i, y, a: (i + 1, tf.tanh(tf.matmul(y, x)), a.write(i, y))  # noqa: E731
+        states = tf.while_loop(lambda i, *_: i < count, body, (0, x, made))[2].stack()
+        tf.identity(tf.gradients(tf.reduce_sum(states, 0), x)[0], "dx")
+    step = mgjax.import_graph_def(graph.as_graph_def()).bind(["x:0"], "dx:0")
+    compiled = jax.jit(step).lower({}, jax.ShapeDtypeStruct((side, side), np.float32)).compile()
+    # The states before each round and after it, and the list of gradients: no copy of it besides.
+    assert compiled.memory_analysis().temp_size_in_bytes < 3.1 * count * side * side * 4
