@@ -20,9 +20,7 @@ from mgjax.lowering.hits import evaluate_bounded_hits
 from mgjax.lowering.loops import evaluate_while, is_plain
 from mgjax.lowering.reads import evaluate_list_after_read
 from mgjax.ops import Reference, fitted, is_known
-from mgjax.ops import fitted, is_known
 from mgjax.passes import REFERENCE, free_values
-from mgjax.passes import free_values
 
 
 def evaluate_if(evaluator: Evaluator, operation: Operation, environment: Environment) -> Sequence[Any]:
