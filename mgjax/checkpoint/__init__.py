@@ -9,6 +9,7 @@ mgjax.checkpoint.write("model-1001", {"dense/kernel": kernel + 1})
 
 from mgjax.checkpoint.checksum import crc32c, mask, masked_crc32c, unmask
 from mgjax.checkpoint.keeping import GENERATORS, Kept, modification_time
+from mgjax.checkpoint.merging import merge
 from mgjax.checkpoint.paths import exists, find, latest_checkpoint, remove
 from mgjax.checkpoint.reader import Checkpoint
 from mgjax.checkpoint.reader import open_checkpoint as open
@@ -31,6 +32,7 @@ __all__ = [
     "latest_checkpoint",
     "mask",
     "masked_crc32c",
+    "merge",
     "modification_time",
     "open",
     "parse_shape_and_slice",

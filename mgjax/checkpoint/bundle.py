@@ -61,6 +61,10 @@ class Bundle:
     Args:
         prefix: its path without `.index`.
         suffix: what follows the names of the files to read, where such files are (see `mgjax.checkpoint.replace`).
+
+    Attributes:
+        shard_count: the number of its data files.
+        is_big_endian: whether numbers have their highest byte first.
     """
 
     def __init__(self, prefix: str, suffix: str = ""):
@@ -71,8 +75,8 @@ class Bundle:
         self._shards: dict[int, Source] = {}
         self._entries: dict[bytes, Entry] = {}
         header = self._header()
-        self._shard_count = header.num_shards
-        self._is_big_endian = header.endianness == BundleHeaderProto.BIG
+        self.shard_count = header.num_shards
+        self.is_big_endian = header.endianness == BundleHeaderProto.BIG
 
     def _header(self) -> BundleHeaderProto:
         if b"" not in self._values:
@@ -90,6 +94,13 @@ class Bundle:
         if version.producer < 0 or header.num_shards < 1:
             raise ReadError(f"{self._index}: a header of {header.num_shards} data files, version {version.producer}")
         return header
+
+    def __str__(self) -> str:
+        return self._prefix
+
+    def items(self) -> Iterator[tuple[bytes, bytes]]:
+        """Keys and serialized entries, of pieces too, in the order of the keys."""
+        return ((key, value) for key, value in self._values.items() if key)
 
     def names(self) -> list[str]:
         """The names of all tensors, in the order of their bytes."""
@@ -147,10 +158,10 @@ class Bundle:
         if message.shape.unknown_rank or not is_usable_shape(shape):
             raise ReadError(f"{self._index}: {_describe(key)} has no usable shape: {list(shape[:8])}")
         shard, offset, size = message.shard_id, message.offset, message.size
-        if offset < 0 or size < 0 or not 0 <= shard < self._shard_count:
+        if offset < 0 or size < 0 or not 0 <= shard < self.shard_count:
             raise ReadError(
                 f"{self._index}: {_describe(key)} is said to be {size} bytes at {offset} "
-                f"of data file {shard} of {self._shard_count}"
+                f"of data file {shard} of {self.shard_count}"
             )
         pieces = tuple(map(slice_from_proto, message.slices)) if message.slices else ()
         return Entry(key, dtype, shape, pieces, shard, offset, size, message.crc32c)
@@ -158,7 +169,7 @@ class Bundle:
     def _shard(self, number: int) -> Source:
         source = self._shards.get(number)
         if source is None:
-            path = data_path(self._prefix, number, self._shard_count)
+            path = data_path(self._prefix, number, self.shard_count)
             if self._suffix and os.path.exists(path + self._suffix):
                 path += self._suffix
             source = self._shards[number] = Source(path)
@@ -189,7 +200,7 @@ class Bundle:
             raise ReadError(f"{self._where(entry)}: its type and shape need other bytes: {error}") from error
         if array.nbytes != size:
             raise ReadError(f"{self._where(entry)}: its type and shape need {array.nbytes} bytes")
-        return _swapped(array) if self._is_big_endian and dtype.itemsize > 1 else array
+        return _swapped(array) if self.is_big_endian and dtype.itemsize > 1 else array
 
     def _verify(self, entries: Sequence[Entry]) -> None:
         """Compares entries with their checksums; those that lie one behind the other all at once, unless that fails."""
@@ -215,7 +226,7 @@ class Bundle:
         if entry.dtype is not dtypes.string:
             raise UnsupportedError(f"{self._where(entry)}: tensors of type {entry.dtype} cannot be read")
         try:
-            strings, crc = decode_strings(data, math.prod(entry.shape), big_endian=self._is_big_endian)
+            strings, crc = decode_strings(data, math.prod(entry.shape), big_endian=self.is_big_endian)
         except ReadError as error:
             raise ReadError(f"{self._where(entry)}: {error}") from error
         if verify and len(data) and mask(crc) != entry.checksum:

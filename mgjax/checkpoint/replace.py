@@ -54,6 +54,11 @@ class NewFiles:
         file = self._files[path] = open(f"{path}.tempstate{secrets.token_hex(8)}", "xb", buffering=_BUFFER_SIZE)  # noqa: SIM115
         return file
 
+    def adopt(self, path: str, existing: str) -> None:
+        """Takes a finished file that is to have its place at `path`; it is removed where it does not get there."""
+        file = self._files[path] = open(existing, "rb")  # noqa: SIM115
+        file.close()
+
     def finish(self, path: str) -> None:
         """Makes what has been written durable."""
         file = self._files[path]

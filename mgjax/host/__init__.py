@@ -7,6 +7,7 @@ Strings, parsing, and results whose shape depends on values. Importing this pack
 from mgjax.host import (  # noqa: F401
     accumulators,
     bmp,
+    checkpoints,
     ctc,
     datasets,
     dense_tables,
