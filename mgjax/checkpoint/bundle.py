@@ -9,7 +9,6 @@ without alignment.
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -18,7 +17,7 @@ from google.protobuf.message import DecodeError
 
 from mgjax import dtypes
 from mgjax.checkpoint.checksum import crc32c, crc32c_of_concatenation, crc32c_of_each, mask, unmask
-from mgjax.checkpoint.files import Source
+from mgjax.checkpoint.files import Source, is_file, open_source
 from mgjax.checkpoint.slices import WHOLE, Slice, bounds_of, decode_name, encode_key, encode_name, sizes_of
 from mgjax.checkpoint.strings import decode_strings
 from mgjax.checkpoint.table import Table
@@ -70,7 +69,7 @@ class Bundle:
     def __init__(self, prefix: str, suffix: str = ""):
         self._prefix = prefix
         self._suffix = suffix
-        self._index = Source(f"{prefix}.index{suffix}")
+        self._index = open_source(f"{prefix}.index{suffix}")
         self._values = dict(Table(self._index))
         self._shards: dict[int, Source] = {}
         self._entries: dict[bytes, Entry] = {}
@@ -115,10 +114,29 @@ class Bundle:
         """Tensors that are stored whole, as views of the mapped files where elements can be used as they lie."""
         # What is asked for is there.
         entries: list[Entry] = [self._entry(encode_name(name)) for name in names]  # type: ignore[misc]
+        wanted: dict[int, list[tuple[int, int]]] = {}
+        for entry in entries:
+            wanted.setdefault(entry.shard, []).append((entry.offset, entry.size))
+        for shard, ranges in wanted.items():
+            self._shard(shard).expect(ranges)
         arrays = [self._array(entry, verify) for entry in entries]
         if verify:
             self._verify([entry for entry in entries if entry.dtype is not dtypes.string])
+        for shard in wanted:
+            self._shard(shard).expect(())
         return arrays
+
+    def read_rows(self, name: str, start: int, stop: int) -> np.ndarray | None:
+        """Rows of a tensor that is stored whole, unverified; of a remote file nothing else is read. None for strings."""
+        entry = self._entry(encode_name(name))
+        assert entry is not None
+        self._check_end(entry)
+        row = math.prod(entry.shape[1:]) * entry.dtype.itemsize
+        if not entry.dtype.is_numeric or not entry.shape or row * entry.shape[0] != entry.size:
+            return None
+        shape = (stop - start, *entry.shape[1:])
+        array = self._shard(entry.shard).array(entry.dtype.numpy, shape, entry.offset + start * row)
+        return _swapped(array) if self.is_big_endian and entry.dtype.itemsize > 1 else array
 
     def read_piece(self, name: str, piece: Slice, verify: bool) -> np.ndarray:
         """One of the pieces that the tensor `name` is stored as."""
@@ -170,9 +188,9 @@ class Bundle:
         source = self._shards.get(number)
         if source is None:
             path = data_path(self._prefix, number, self.shard_count)
-            if self._suffix and os.path.exists(path + self._suffix):
+            if self._suffix and is_file(path + self._suffix):
                 path += self._suffix
-            source = self._shards[number] = Source(path)
+            source = self._shards[number] = open_source(path)
         return source
 
     def _where(self, entry: Entry) -> str:
@@ -183,6 +201,21 @@ class Bundle:
 
     def _array(self, entry: Entry, verify: bool) -> np.ndarray:
         """The elements of an entry, of which only strings are verified here."""
+        source = self._check_end(entry)
+        _, dtype, shape, _, _, offset, size, _ = entry
+        if dtype.numpy.hasobject:
+            return self._objects(entry, source.view(offset, size), verify)
+        try:
+            array = source.array(dtype.numpy, shape, offset)
+        except (TypeError, ValueError) as error:
+            # NumPy says so where the file ends before the array does.
+            raise ReadError(f"{self._where(entry)}: its type and shape need other bytes: {error}") from error
+        if array.nbytes != size:
+            raise ReadError(f"{self._where(entry)}: its type and shape need {array.nbytes} bytes")
+        return _swapped(array) if self.is_big_endian and dtype.itemsize > 1 else array
+
+    def _check_end(self, entry: Entry) -> Source:
+        """The entry's file, if that is long enough."""
         source = self._shards.get(entry.shard) or self._shard(entry.shard)
         if entry.offset + entry.size > source.size:
             error = ReadError(
@@ -190,17 +223,7 @@ class Bundle:
             )
             error.code = _OUT_OF_RANGE
             raise error
-        _, dtype, shape, _, _, offset, size, _ = entry
-        if dtype.numpy.hasobject:
-            return self._objects(entry, source.view(offset, size), verify)
-        try:
-            array = np.ndarray(shape, dtype.numpy, source.buffer, offset)
-        except (TypeError, ValueError) as error:
-            # NumPy says so where the file ends before the array does.
-            raise ReadError(f"{self._where(entry)}: its type and shape need other bytes: {error}") from error
-        if array.nbytes != size:
-            raise ReadError(f"{self._where(entry)}: its type and shape need {array.nbytes} bytes")
-        return _swapped(array) if self.is_big_endian and dtype.itemsize > 1 else array
+        return source
 
     def _verify(self, entries: Sequence[Entry]) -> None:
         """Compares entries with their checksums; those that lie one behind the other all at once, unless that fails."""

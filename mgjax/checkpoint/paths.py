@@ -7,14 +7,15 @@ import glob
 import os
 import re
 
-from mgjax.checkpoint import state
-from mgjax.checkpoint.files import Source
+from mgjax.checkpoint import files, state
+from mgjax.checkpoint.files import is_file, is_folder, open_source
 from mgjax.checkpoint.replace import PREVIOUS
 from mgjax.checkpoint.table import is_table
 from mgjax.errors import MissingFileError, ReadError
 
 _DATA_FILE = re.compile(r"\.data-\d{5}-of-\d{5}$")
 _V1_SHARD = re.compile(r"-\d{5}-of-\d{5}$")
+_SHARD_PATTERN = re.compile(r"-\?{5}-of-\d{5}$")
 _SAVED_MODEL_VARIABLES = os.path.join("variables", "variables")
 _SHOWN = 5
 # What else people hold in their hands, by its first bytes.
@@ -42,29 +43,29 @@ def find(path: str | os.PathLike[str]) -> str:
     if _V1_SHARD.search(path) and paths_of_v1(path):
         return _V1_SHARD.sub("", path)
     for prefix in (path, re.sub(rf"\.index$|\.meta$|{_DATA_FILE.pattern}", "", path)):
-        if os.path.isfile(f"{prefix}.index"):
+        if is_file(f"{prefix}.index"):
             return prefix
         if not prefix.endswith(".index") and paths_of_v1(prefix):
             return prefix
-    if os.path.isdir(path):
+    if is_folder(path):
         return _find_in_folder(path)
     if _DATA_FILE.search(path) or path.endswith(".index"):
-        if os.path.exists(path):
+        if is_file(path):
             missing = f"{_DATA_FILE.sub('', path)}.index"
             raise MissingFileError(
                 f"{path} is one file of a checkpoint, whose index {missing} is missing{_nearby(path)}"
             )
-    elif os.path.basename(path) == state.FILENAME and os.path.isfile(path):
+    elif os.path.basename(path) == state.FILENAME and is_file(path):
         return _find_in_folder(os.path.dirname(path) or ".")
-    elif path.endswith(".meta") and os.path.isfile(path):
+    elif path.endswith(".meta") and is_file(path):
         prefix = path.removesuffix(".meta")
         raise MissingFileError(
             f"{path} is a graph without values; those would be in {prefix}.index and {prefix}.data-00000-of-00001, "
             f"which are missing{_nearby(path)}"
         )
-    elif os.path.isfile(path):
+    elif is_file(path):
         raise ReadError(f"{path} is {_kind(path)}, not a checkpoint{_nearby(path)}")
-    elif glob.glob(f"{glob.escape(path)}.data-?????-of-?????"):
+    elif files.files_like(path, ".data-?????-of-?????"):
         raise MissingFileError(f"{path}.index is missing; the data beside it cannot be read without it{_nearby(path)}")
     raise MissingFileError(f"{path}: no such checkpoint{_nearby(path)}")
 
@@ -79,13 +80,13 @@ def latest_checkpoint(folder: str | os.PathLike[str], latest_filename: str | Non
     found = state.read_state(folder, latest_filename)
     if found is None:
         return None
-    moved = os.path.join(folder, os.path.basename(found.latest))
+    moved = files.join(folder, os.path.basename(found.latest))
     return next((prefix for prefix in (found.latest, moved) if exists(prefix)), None)
 
 
 def exists(prefix: str) -> bool:
     """Whether a checkpoint goes by exactly this prefix (or V1 pattern)."""
-    return os.path.isfile(f"{prefix}.index") or bool(paths_of_v1(prefix))
+    return is_file(f"{prefix}.index") or bool(paths_of_v1(prefix))
 
 
 def remove(prefix: str | os.PathLike[str]) -> None:
@@ -103,53 +104,55 @@ def remove(prefix: str | os.PathLike[str]) -> None:
 
 def paths_of_v1(prefix: str) -> list[str]:
     """The files of the V1 checkpoint that goes by a path, a pattern, or the prefix of its shards; none if there is none."""
-    if os.path.isfile(f"{prefix}.index"):
+    if is_file(f"{prefix}.index"):
         return []
-    if os.path.isfile(prefix):
+    if is_file(prefix):
         return [prefix] if _is_table_file(prefix) else []
-    paths = glob.glob(prefix) or glob.glob(f"{glob.escape(prefix)}-?????-of-?????")
-    return sorted(
-        path for path in paths if not path.endswith(".meta") and os.path.isfile(path) and _is_table_file(path)
-    )
+    shards = _SHARD_PATTERN.search(prefix)
+    if files.is_remote(prefix):
+        paths = files.files_like(prefix[: shards.start()], shards[0]) if shards else []
+    else:
+        paths = glob.glob(prefix)
+    paths = paths or files.files_like(prefix, "-?????-of-?????")
+    return sorted(path for path in paths if not path.endswith(".meta") and is_file(path) and _is_table_file(path))
 
 
 def _is_table_file(path: str) -> bool:
-    return is_table(Source(path))
+    return is_table(open_source(path))
 
 
 def _find_in_folder(folder: str) -> str:
     latest = latest_checkpoint(folder)
     if latest is not None:
         return latest
-    if os.path.isfile(os.path.join(folder, f"{_SAVED_MODEL_VARIABLES}.index")):
-        return os.path.join(folder, _SAVED_MODEL_VARIABLES)
+    of_saved_model = files.join(folder, _SAVED_MODEL_VARIABLES)
+    if is_file(f"{of_saved_model}.index"):
+        return of_saved_model
     prefixes = _prefixes_in(folder)
     if prefixes:
-        return max(prefixes, key=lambda prefix: (os.path.getmtime(_first_file(prefix)), prefix))
+        return max(prefixes, key=lambda prefix: (files.modified(_first_file(prefix)), prefix))
     raise MissingFileError(f"{folder} is a folder without a checkpoint: it holds {_contents(folder)}")
 
 
 def _prefixes_in(folder: str) -> list[str]:
     """All checkpoints in a folder, sorted."""
     prefixes = set()
-    for entry in os.scandir(folder):
-        if not entry.is_file():
-            continue
-        if entry.name.endswith(".index"):
-            prefixes.add(entry.path.removesuffix(".index"))
-        elif not _DATA_FILE.search(entry.name) and _is_table_file(entry.path):
-            prefixes.add(_V1_SHARD.sub("", entry.path))
+    for path in files.files_in(folder):
+        if path.endswith(".index"):
+            prefixes.add(path.removesuffix(".index"))
+        elif not _DATA_FILE.search(path) and _is_table_file(path):
+            prefixes.add(_V1_SHARD.sub("", path))
     return sorted(prefixes)
 
 
 def _first_file(prefix: str) -> str:
-    return f"{prefix}.index" if os.path.isfile(f"{prefix}.index") else paths_of_v1(prefix)[0]
+    return f"{prefix}.index" if is_file(f"{prefix}.index") else paths_of_v1(prefix)[0]
 
 
 def _nearby(path: str) -> str:
     """What a message says of the folder that `path` is in."""
     folder = os.path.dirname(path) or "."
-    if not os.path.isdir(folder):
+    if not is_folder(folder):
         return f"; the folder {folder} does not exist"
     prefixes = _prefixes_in(folder)
     if prefixes:
@@ -158,7 +161,8 @@ def _nearby(path: str) -> str:
 
 
 def _contents(folder: str) -> str:
-    names = sorted(os.listdir(folder))
+    inside = files.files_in(folder) if files.is_remote(folder) else sorted(os.listdir(folder))
+    names = [os.path.basename(path) for path in inside]
     return _some(names) if names else "nothing"
 
 
@@ -167,8 +171,7 @@ def _some(names: list[str]) -> str:
 
 
 def _kind(path: str) -> str:
-    with open(path, "rb") as file:
-        start = file.read(16)
+    start = open_source(path).read(0, 16)
     if not start:
         return "an empty file"
     name = os.path.basename(path)

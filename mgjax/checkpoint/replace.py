@@ -24,12 +24,16 @@ import shutil
 from collections.abc import Sequence
 from typing import BinaryIO
 
+from mgjax.checkpoint.files import is_remote
+
 PREVIOUS = ".previous"
 _BUFFER_SIZE = 1 << 17  # bytes; larger pieces go straight to the file
 
 
 def previous_suffix(prefix: str) -> str:
     """What the names of the files to read end in: nothing, or `PREVIOUS` after a replacement that was cut short."""
+    if is_remote(prefix):
+        return ""  # only local files are replaced
     return PREVIOUS if _is_unfinished(f"{prefix}.index") else ""
 
 

@@ -77,15 +77,17 @@ def bounds_of(extents: Slice, shape: Sequence[int]) -> Bounds:
     return tuple(bounds)
 
 
-def region_bounds(region: str | Sequence[slice | tuple[int, int]], shape: Sequence[int]) -> Bounds:
+def region_bounds(region: str | slice | Sequence[slice | tuple[int, int]], shape: Sequence[int]) -> Bounds:
     """Bounds of a region that a caller gives: text, (start, length) pairs, or Python slices of step 1.
 
-    Of Python slices there may be fewer than dimensions, as in NumPy.
+    Of Python slices there may be fewer than dimensions, or a single one, as in NumPy.
 
     Raises `ValueError` where it does not lie in `shape`.
     """
     if isinstance(region, str):
         return bounds_of(parse_slice(region), shape)
+    if isinstance(region, slice):
+        region = (region,)
     if not any(isinstance(part, slice) for part in region):
         return bounds_of(tuple(region), shape)  # type: ignore[arg-type]
     if len(region) > len(shape):

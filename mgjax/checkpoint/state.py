@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from google.protobuf import text_format
 
+from mgjax.checkpoint.files import join, read_file
 from mgjax.checkpoint.replace import write_file
 from mgjax.errors import ReadError
 from mgjax.proto.checkpoint_pb2 import CheckpointState
@@ -37,10 +38,9 @@ def read_state(folder: str, latest_filename: str | None = None) -> State | None:
 
     Raises `ReadError` where the file is not what it should be, or names no checkpoint.
     """
-    path = os.path.join(folder, latest_filename or FILENAME)
+    path = join(folder, latest_filename or FILENAME)
     try:
-        with open(path, "rb") as file:
-            text = file.read().decode()
+        text = read_file(path).decode()
         message = text_format.Parse(text, CheckpointState())
     except FileNotFoundError:
         return None
@@ -50,8 +50,8 @@ def read_state(folder: str, latest_filename: str | None = None) -> State | None:
         raise ReadError(f"{path}: names no checkpoint")
     preserved = message.last_preserved_timestamp
     return State(
-        os.path.join(folder, message.model_checkpoint_path),
-        tuple(os.path.join(folder, path) for path in message.all_model_checkpoint_paths),
+        join(folder, message.model_checkpoint_path),
+        tuple(join(folder, path) for path in message.all_model_checkpoint_paths),
         tuple(message.all_model_checkpoint_timestamps),
         preserved or None,
     )

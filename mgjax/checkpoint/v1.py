@@ -17,7 +17,7 @@ from google.protobuf.message import DecodeError
 from mgjax import dtypes
 from mgjax.checkpoint import wire
 from mgjax.checkpoint.bundle import is_usable_shape, slice_from_proto, strings_to_array
-from mgjax.checkpoint.files import Source
+from mgjax.checkpoint.files import open_source
 from mgjax.checkpoint.slices import Slice, bounds_of, encode_key, format_slice, sizes_of, whole_slice
 from mgjax.checkpoint.table import Table
 from mgjax.errors import ReadError, UnsupportedError
@@ -47,7 +47,7 @@ class TensorSliceFiles:
         self._paths = ", ".join(paths)
         self._tensors: dict[str, tuple[dtypes.DType, tuple[int, ...], dict[Slice, Table]]] = {}
         for path in paths:
-            table = Table(Source(path))
+            table = Table(open_source(path))
             for tensor in _metadata(table, path).tensor:
                 self._add(tensor, table, path)
 
@@ -88,6 +88,10 @@ class TensorSliceFiles:
     def read_whole(self, names: Sequence[str], verify: bool) -> list[np.ndarray]:
         """Tensors that are stored whole. The blocks of a table are always verified."""
         return [self.read_piece(name, whole_slice(len(self._tensors[name][1])), verify) for name in names]
+
+    def read_rows(self, name: str, start: int, stop: int) -> np.ndarray | None:
+        """None: a tensor's values lie within a block, which is read as a whole."""
+        return None
 
     def read_piece(self, name: str, piece: Slice, verify: bool) -> np.ndarray:
         """One of the pieces that the tensor `name` is stored as."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -20,11 +20,16 @@ def add_checkpoint(commands: Any) -> None:
     parser = commands.add_parser(
         "checkpoint",
         help="what a checkpoint holds, or how two differ",
-        description="Lists the tensors of a checkpoint, shows one, or compares two: exit status 1 where they differ.",
+        description="Lists the tensors of a checkpoint, shows or copies some, or compares two: exit status 1 where they differ.",
     )
     parser.add_argument("prefix", metavar="PREFIX", help="a checkpoint, one of its files, or its folder")
     parser.add_argument("--diff", metavar="OTHER", help="the checkpoint to compare it with")
     parser.add_argument("--show", metavar="NAME", action="append", default=[], help="print this tensor's values")
+    parser.add_argument(
+        "--copy-to", metavar="PREFIX", help="write the tensors as another checkpoint, partitioned ones whole"
+    )
+    parser.add_argument("--format", type=int, choices=(1, 2), default=2, help="the format to write (2)")
+    parser.add_argument("--shards", type=int, metavar="N", help="the number of data files to write")
     parser.add_argument("--match", metavar="REGEX", default="", help="only tensors whose names match")
     parser.set_defaults(run=_run)
 
@@ -49,11 +54,16 @@ def _run(chosen: Any) -> int:
             print(opened.read(name))
         return 0
     names = [name for name in opened if matches(name)]
-    for line in _table([name, _type(opened, name), _stored(opened, name)] for name in names):
-        print(line)
-    sizes = [_size(opened, name) for name in names]
-    total = f"{sum(size or 0 for size in sizes):,} bytes" + (" and strings" if None in sizes else "")
-    print(f"{len(names)} tensors, {total}; {opened.prefix}, format V{opened.version}")
+    if chosen.copy_to is not None:
+        written = checkpoint.write(
+            chosen.copy_to,
+            (checkpoint.Tensor(name, opened.read(name), dtype=opened.dtype(name)) for name in names),
+            shards=chosen.shards,
+            version=chosen.format,
+        )
+        print(f"wrote {len(names)} tensors to {written}, format V{chosen.format}")
+        return 0
+    print(opened.describe(names))
     return 0
 
 
@@ -89,20 +99,3 @@ def _difference(a: np.ndarray, b: np.ndarray) -> str | None:
 
 def _type(opened: checkpoint.Checkpoint, name: str) -> str:
     return f"{opened.dtype(name).name}{describe(opened.shape(name))}"
-
-
-def _size(opened: checkpoint.Checkpoint, name: str) -> int | None:
-    dtype = opened.dtype(name)
-    return int(np.prod(opened.shape(name), dtype=np.int64)) * dtype.itemsize if dtype.itemsize else None
-
-
-def _stored(opened: checkpoint.Checkpoint, name: str) -> str:
-    size, pieces = _size(opened, name), len(opened.pieces(name))
-    return (f"{size:,} bytes" if size is not None else "") + (f" in {pieces} pieces" if pieces else "")
-
-
-def _table(rows: Iterable[list[str]]) -> Iterator[str]:
-    every = list(rows)
-    widths = [max(map(len, column)) for column in zip(*every, strict=True)]
-    for row in every:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

@@ -110,9 +110,7 @@ def sharded_filespec(basename, num_shards):
     return np.array(_bytes(basename) + b"-?????-of-%05d" % int(num_shards), object)
 
 
-def _save(
-    context: RunContext, prefix: Any, names: Any, values: Any, dtypes: Any, version: int, specs: Any
-) -> None:
+def _save(context: RunContext, prefix: Any, names: Any, values: Any, dtypes: Any, version: int, specs: Any) -> None:
     path = _text(prefix)
     _check(context, path, writing=True)
     names = _texts(names)
@@ -156,9 +154,7 @@ def _place(spec: str) -> Any:
 def _opened(context: RunContext, path: str) -> checkpoint.Checkpoint:
     _check(context, path, writing=False)
     if not checkpoint.exists(path):
-        raise NotFoundError(
-            f"Unsuccessful TensorSliceReader constructor: Failed to find any matching files for {path}"
-        )
+        raise NotFoundError(f"Unsuccessful TensorSliceReader constructor: Failed to find any matching files for {path}")
     with _raised_as_tensorflow_does():
         return checkpoint.Checkpoint(path)
 
@@ -168,7 +164,9 @@ def _check(context: RunContext, prefix: str, *, writing: bool) -> None:
     files = context.files
     may = files.may_write if writing else files.may_read
     folder = os.path.realpath(os.path.dirname(prefix) or ".")
-    present = [path for path in (prefix, *glob.glob(f"{glob.escape(prefix)}.*"), *glob.glob(prefix)) if "\0" not in path]
+    present = [
+        path for path in (prefix, *glob.glob(f"{glob.escape(prefix)}.*"), *glob.glob(prefix)) if "\0" not in path
+    ]
     for path in present:
         # Where only the prefix is allowed, so is what lies beside it under its name, but not what a link there leads to.
         is_beside = may(prefix) and os.path.dirname(os.path.realpath(path)) == folder

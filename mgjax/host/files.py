@@ -108,7 +108,7 @@ def _real_paths(paths: Any) -> tuple[str, ...]:
 
 def _lies_in(path: str, allowed: tuple[str, ...]) -> bool:
     # A path with a zero byte is none; TensorFlow's own file systems (`gs://`) are no local files.
-    if "\0" in path:
+    if "\0" in path or "://" in path:
         return False
     real = os.path.realpath(path)
     return any(real == place or real.startswith(os.path.join(place, "")) for place in allowed)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mgjax.checkpoint.checksum import masked_crc32c
-from mgjax.checkpoint.files import Source
+from mgjax.checkpoint.files import open_source
 from mgjax.checkpoint.table import Table, TableWriter, _separator, _successor
 from mgjax.errors import ReadError
 
@@ -44,7 +44,7 @@ def table_of(tmp_path):
     def open_table(data):
         path = tmp_path / "table"
         path.write_bytes(data)
-        return Table(Source(str(path)))
+        return Table(open_source(str(path)))
 
     return open_table
 
@@ -134,7 +134,7 @@ def test_what_is_written_reads_back(tmp_path_factory, entries):
         writer.add(key, entries[key])
     writer.finish()
     path.write_bytes(file.getvalue())
-    table = Table(Source(str(path)))
+    table = Table(open_source(str(path)))
     assert dict(table) == entries
     assert all(table.find(key) == value for key, value in entries.items())
 
@@ -147,7 +147,7 @@ def test_a_large_table_has_several_blocks(tmp_path):
         writer.add(key, value)
     writer.finish()
     (tmp_path / "table").write_bytes(file.getvalue())
-    table = Table(Source(str(tmp_path / "table")))
+    table = Table(open_source(str(tmp_path / "table")))
     assert len(table._handles) == 4
     assert dict(table) == entries
     assert table.find(b"key000500") == bytes(1000)

@@ -106,6 +106,13 @@ def test_checkpoint_shows_a_tensor(call):
     assert call("checkpoint", sample.PREFIX, "--show", "global_step")[1] == "global_step: int64[]\n1500\n"
 
 
+def test_checkpoint_copies_into_another_format(call, tmp_path):
+    status, out, _ = call("checkpoint", sample.PREFIX, "--match", "bias$", "--copy-to", tmp_path / "b", "--format", "1")
+    assert (status, out) == (0, f"wrote 3 tensors to {tmp_path / 'b'}, format V1\n")
+    opened = checkpoint.open(tmp_path / "b")
+    assert (opened.version, opened.names()) == (1, ["conv1/bias", "conv2/bias", "dense/bias"])
+
+
 def test_checkpoint_tells_what_differs(call, tmp_path):
     nan = np.float32("nan")
     one = {"same": np.float32([nan, 1]), "gone": np.int64(1), "moved": np.float32([1, 2, 3]), "bigger": np.zeros(2),

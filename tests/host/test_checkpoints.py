@@ -62,7 +62,10 @@ def test_shards_are_saved_and_merged(tmp_path):
         rows = [tf.constant(W[:1]), tf.constant(W[1:])]
         saves = [
             raw.SaveV2(
-                prefix=file, tensor_names=["w", f"b{i}"], shape_and_slices=[f"2 3 {i},1:-", ""], tensors=[part, tf.constant(B)]
+                prefix=file,
+                tensor_names=["w", f"b{i}"],
+                shape_and_slices=[f"2 3 {i},1:-", ""],
+                tensors=[part, tf.constant(B)],
             )
             for i, (file, part) in enumerate(zip(files, rows, strict=True))
         ]
@@ -129,7 +132,11 @@ def test_only_what_is_allowed_is_read_or_written(tmp_path):
         return fn(state, {"save/Const:0": str(path)}, fetch)
 
     inside, outside = tmp_path / "in" / "m", tmp_path / "m"
-    for path, allowed in ((inside, {}), (inside, {"allow_files": tmp_path}), (outside, {"allow_writing": tmp_path / "in"})):
+    for path, allowed in (
+        (inside, {}),
+        (inside, {"allow_files": tmp_path}),
+        (outside, {"allow_writing": tmp_path / "in"}),
+    ):
         with pytest.raises(errors.PermissionDeniedError, match="allow_writing"):
             run(path, "save/control_dependency:0", **allowed)
     run(outside, "save/control_dependency:0", allow_writing=outside)  # a prefix allows its files
