@@ -1,14 +1,14 @@
 """Turns `Switch` and `Merge` into structured `if`s.
 
-    graph @main(%x: float32[], %p: bool[]) {                graph @main(%x: float32[], %p: bool[]) {
-      %switch = Switch(%x, %p) : (float32[], float32[])       %merge = if(%p) : (float32[]) then() {
-      %double = Add(%switch:1, %switch:1) : (float32[])         %double = Add(%x, %x) : (float32[])
-      %merge = Merge(%switch, %double) : (float32[], int32[])   return %double
-      return %merge                                   ->      } else() {
-    }                                                           return %x
-                                                              }
-                                                              return %merge
-                                                            }
+    graph @main(%x: float32[], %p: bool[]) {                       graph @main(%x: float32[], %p: bool[]) {
+      %switch = Switch(%x, %p) : (float32[], float32[])              %merge = if(%p) : (float32[]) then() {
+      %double = Add(%switch:1, %switch:1) : (float32[])                %double = Add(%x, %x) : (float32[])
+      %merge = Merge(%switch, %double) : (float32[], int32[])          return %double
+      return %merge                                            ->    } else() {
+    }                                                                  return %x
+                                                                     }
+                                                                     return %merge
+                                                                   }
 
 Every operation moves into the region that its condition names (`mgjax.passes.deadness`), whether or not a `Merge`
 collects what it makes; what a `Switch` handed on is captured, and a `Merge` is a result of the `if` that takes its

@@ -10,12 +10,12 @@ last consumer of the read. TensorFlow's executor hands all but the last consumer
 with the last at once (core/common_runtime/executor.cc, ScheduleReady), so that those which share the read see the new
 value; optimizers that count their steps so are trained with the rate of the next step.
 
-    graph @main(%x:0: float32[]) {                          func @main(%x:0: float32[]) {
-      %w = VariableV2() : (ref float32[])                     %w = VariableV2() : (ref float32[])
-      %set = Assign(%w, %x) : (ref float32[])        ->       %y = Neg(%w) : (float32[])
-      %y = Neg(%w) : (float32[])                              %set = Assign(%w, %x) : (ref float32[])
-      return %y                                               return %y
-    }                                                       }
+    graph @main(%x:0: float32[]) {                   func @main(%x:0: float32[]) {
+      %w = VariableV2() : (ref float32[])              %w = VariableV2() : (ref float32[])
+      %set = Assign(%w, %x:0) : (ref float32[])  ->    %y = Neg(%w) : (float32[])
+      %y = Neg(%w) : (float32[])                       %set = Assign(%w, %x:0) : (ref float32[])
+      return %y                                        return %y
+    }                                                }
 """
 
 from __future__ import annotations

@@ -4,12 +4,12 @@ What makes such a list gives the list itself in the place of its handle; what ch
 place of the handle, and gives the next one before its other results. A list changed in a loop is carried; one changed or
 made in a branch is a result of it.
 
-    func @main(%x: float32[]) {                             func @main(%x: float32[]) {
-      %s = StackV2(%n) : (resource[])                         %s = StackV2(%n) : (variant[])
-      %push = StackPushV2(%s, %x) : (float32[])        ->     %push = StackPushV2(%s, %x) : (variant[], float32[])
-      %pop = StackPopV2(%s) : (float32[])                     %pop = StackPopV2(%push) : (variant[], float32[])
-      return %pop                                             return %pop:1
-    }                                                       }
+    func @main(%n: int32[], %x: float32[]) {         func @main(%n: int32[], %x: float32[]) {
+      %s = StackV2(%n) : (resource[])                  %s = StackV2(%n) : (variant[])
+      %push = StackPushV2(%s, %x) : (float32[])  ->    %push = StackPushV2(%s, %x) : (variant[], float32[])
+      %pop = StackPopV2(%s) : (float32[])              %pop = StackPopV2(%push) : (variant[], float32[])
+      return %pop                                      return %pop:1
+    }                                                }
 
 The list of gradients that `TensorArrayGradV3` names is one for each array and source, made where it is first asked for; if
 that is in a loop, before the loop. A handle that is pushed on a stack, as gradients of nested loops do, stands for what

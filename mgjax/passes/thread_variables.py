@@ -4,11 +4,11 @@ Every variable and every generator of random numbers becomes a parameter with th
 makes its next value; the last values become results. An operation that writes takes the present values in the place of its
 references and handles, and gives the next values first, then its results that are no references, then its generator.
 
-    func @main(%x:0: float32[]) {                           func @main(%x:0: float32[], %w: float32[]) {
-      %w = VariableV2() : (ref float32[])                     %y = Neg(%w) : (float32[])
-      %y = Neg(%w) : (float32[])                     ->       %set = Assign(%w, %x:0) : (float32[])
-      %set = Assign(%w, %x:0) : (ref float32[])               return %y, %set
-      return %y                                             }
+    func @main(%x:0: float32[]) {                                            func @main(%x:0: float32[], %w: float32[]) {
+      %w = VariableV2() {dtype = float32, shape = []} : (ref float32[])        %y = Neg(%w) : (float32[])
+      %y = Neg(%w) : (float32[])                                         ->    %set = Assign(%w, %x:0) : (float32[])
+      %set = Assign(%w, %x:0) : (ref float32[])                                return %y, %set
+      return %y                                                              }
     }
 
 A host object (a table, a queue) is threaded as a variable is, but the operation that makes its handle stays: it takes the

@@ -193,3 +193,42 @@ def test_a_round_that_always_fails_fails_only_where_it_runs(generation):
     assert fn({}, {"x:0": 3.0, "n:0": 2.0}, "y:0")[1] == 3.0
     with pytest.raises(mgjax.errors.InvalidArgumentError, match="always"):
         fn({}, {"x:0": 3.0, "n:0": 4.0}, "y:0")
+
+
+def primitives(jaxpr, outside_of=()):
+    """The primitives of a jaxpr and of all that is in it, but for what is inside of the primitives named."""
+    for equation in jaxpr.eqns:
+        yield equation.primitive.name
+        if equation.primitive.name not in outside_of:
+            for inner in jax.tree.leaves(
+                list(equation.params.values()), is_leaf=lambda x: hasattr(x, "eqns") or hasattr(x, "jaxpr")
+            ):
+                inner = getattr(inner, "jaxpr", inner)
+                if hasattr(inner, "eqns"):
+                    yield from primitives(inner, outside_of)
+
+
+def products_in_branches(x):
+    dense = tf.reshape(x, [1, 3])
+    return tf.cond(
+        x[0] > 0.0,
+        lambda: tf.reshape(tf.matmul(tf.matmul(dense, tf.ones([3, 3])), tf.ones([3, 3])), [3]),
+        lambda: tf.reshape(tf.matmul(dense, tf.eye(3)), [3]),
+    )
+
+
+def products_in_branches_of_rounds(x):
+    return tf.while_loop(lambda i, y: i < 3, lambda i, y: (i + 1, products_in_branches(y) * 0.1), [0, x])[1]
+
+
+@pytest.mark.parametrize("program", [products_in_branches, products_in_branches_of_rounds])
+def test_a_cond_compiles_to_a_branch_of_which_one_side_runs(program, generation):
+    with tf.Graph().as_default() as graph:
+        x = tf.placeholder(tf.float32, [3], "x")
+        y = tf.identity(program(x), "y")
+        tf.identity(tf.gradients(y, x)[0], "dx")
+        fn = mgjax.import_graph_def(graph.as_graph_def())
+    jaxpr = jax.make_jaxpr(fn.bind(["x:0"], ["y:0", "dx:0"]))({}, FEEDS[0]).jaxpr
+    assert list(primitives(jaxpr)).count("dot_general") >= 6
+    outside = list(primitives(jaxpr, outside_of=["cond"]))
+    assert "cond" in outside and "dot_general" not in outside
