@@ -263,3 +263,20 @@ def test_what_passes_fill_up_is_no_error():
     np.testing.assert_allclose(after[:, 0], [1 - 2 / 7**0.5, 1, 1 - 4 / 19**0.5, 1], rtol=1e-6)
     with pytest.raises(InvalidArgumentError, match=r"embedding_lookup.* = 4 is not in"):
         step(state, [2, 4, 2])
+
+
+def test_a_host_step_after_a_failed_assertion_does_not_act(capfd):
+    def build():
+        x, text = tf.placeholder(tf.int32, [None], "x"), tf.placeholder(tf.string, [], "text")
+        # Known only after a first device program and a host step.
+        chosen = tf.boolean_mask(x, x > 0)
+        with tf.control_dependencies([tf.Assert(tf.reduce_all(chosen < 5), ["too large"])]):
+            tf.raw_ops.PrintV2(input=text, output_stream="stdout", name="act")
+
+    fn = imported(build)
+    run = fn.bind(["x", "text"], fn.operations["act"], errors="raise")
+    with pytest.raises(InvalidArgumentError, match="too large"):
+        run({}, [1, 7], "printed")
+    assert capfd.readouterr().out == ""
+    run({}, [1, 2], "printed")
+    assert capfd.readouterr().out == "printed\n"
