@@ -9,7 +9,7 @@ variable that shapes depend on is known before the first stage, and its value is
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn, Protocol
 
@@ -378,10 +378,17 @@ class Program:
                 stage = max(stage, *(stage_of[before] for before in operation.control if before in stage_of), 0)
                 if lowering is None or lowering.effect:
                     stage = last_action = max(stage, last_action)
+            elif self.sites is not None and any(map(self._asserts, _with_inner(operation))):
+                # No host step that comes after an assertion acts before it has held.
+                last_action = max(last_action, stage)
             stage_of[operation] = stage
             for value in operation.results:
                 available[value] = stage + 1 if is_host else stage
         return self._with_the_rest_last(stage_of) if any(map(self._may_wait, stage_of)) else stage_of
+
+    def _asserts(self, operation: Operation) -> bool:
+        lowering = self._evaluator.lowerings.get(operation.kind)
+        return lowering is not None and lowering.effect and bool(lowering.checks)
 
     def _may_wait(self, operation: Operation) -> bool:
         lowering = self._evaluator.lowerings.get(operation.kind)
@@ -510,6 +517,13 @@ def _is_held(operation: Operation) -> bool:
         return False
     array = operation.attributes.get("value")
     return isinstance(array, np.ndarray) and (array.dtype.kind == "O" or array.nbytes > LARGEST_EMBEDDED_CONSTANT)
+
+
+def _with_inner(operation: Operation) -> Iterator[Operation]:
+    """The operation and all that stand in its regions."""
+    yield operation
+    for region in operation.regions:
+        yield from walk(region)
 
 
 def _is_text(operation: Operation) -> bool:
