@@ -113,8 +113,9 @@ def make_pure(function: Function, traits: RegisteredTraits) -> None:
 
 
 def makers(lowerings: Mapping[str, Lowering]) -> dict[str, str]:
-    """From each op that makes the handle of a host object to the object's kind."""
-    return {op: lowering.makes for op, lowering in lowerings.items() if lowering.makes is not None}
+    """From each op that makes the handle of a host object, or shares one without a handle, to the object's kind."""
+    kinds = ((op, lowering.makes or lowering.keeps) for op, lowering in lowerings.items())
+    return {op: kind for op, kind in kinds if isinstance(kind, str)}
 
 
 def check_stateless(functions: Mapping[str, Function]) -> None:

@@ -247,7 +247,8 @@ class Program:
                 environment.update(zip(operation.results, made, strict=True))
                 if session is not None:
                     if OBJECT in operation.attributes:
-                        session.keep(operation.attributes[OBJECT], made[0])
+                        name, place = operation.attributes[OBJECT]
+                        session.keep(name, made[place])
                     if (present := session.changed()) is not None:
                         enter(present)
         return [results.get(value, environment[value]) for value in self.function.body.results]

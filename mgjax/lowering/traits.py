@@ -63,7 +63,7 @@ class RegisteredTraits:
             overwrites=tuple(place[name] for name in lowering.overwrites),
             draws=lowering.draws,
             makes=lowering.makes is not None,
-            keeps=lowering.keeps,
+            keeps=bool(lowering.keeps),
             takes_context=lowering.context,
             calls=lowering.calls,
             acts=lowering.effect,
@@ -73,13 +73,23 @@ class RegisteredTraits:
         attributes = operation.attributes
         lowering = self._lowerings.get(operation.kind)
         if lowering is not None and lowering.makes is not None:
-            shared = str(attributes.get("shared_name") or "")
-            key = object_key(lowering.makes, str(attributes.get("container") or ""), shared, operation.name)
-            return self._names.get(key, shared or operation.name)
+            return self._object_name(operation, lowering.makes)
         if operation.kind not in VARIABLE_KINDS:
             return None
         shared = str(attributes.get("var_name") or attributes.get("shared_name") or "")
         return self._names.get(variable_key(operation.kind, shared, operation.name), shared or operation.name)
+
+    def kept_object(self, operation: Operation) -> str:
+        kind = self._lowerings[operation.kind].keeps
+        if not isinstance(kind, str):
+            return operation.name
+        return self._object_name(operation, kind) if "shared_name" in operation.attributes else kind
+
+    def _object_name(self, operation: Operation, kind: str) -> str:
+        attributes = operation.attributes
+        shared = str(attributes.get("shared_name") or "")
+        key = object_key(kind, str(attributes.get("container") or ""), shared, operation.name)
+        return self._names.get(key, shared or operation.name)
 
     def forwards(self, operation: Operation) -> bool:
         return operation.kind in FORWARDING_KINDS

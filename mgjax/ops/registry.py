@@ -24,7 +24,8 @@ Ops on the handle declare it as they do a variable's. Tables are values: `reads`
 one and leaves the old as it was. Queues and their like change in place: their ops only declare `reads`, and `effect=True`.
 Such an object is a `HostObject`; so is any other value that only host steps know, such as a dataset.
 An op declared with `keeps=True` has a host object of its own, which no handle leads to: it takes `held` too, and returns the
-object after its outputs.
+object after its outputs. With `keeps="staging area"` it shares that object with the ops that keep one of this kind and have its
+`shared_name`; with all of the session where the op has no such attr.
 An op declared with `context=True` takes the keyword `context`: what a run gives to host steps (`mgjax.host.context`).
 
 **Functions.** An op declared with `calls=True` gets, in the place of the names of library functions among its attrs, functions that
@@ -84,7 +85,7 @@ class Lowering:
         numpy: a function for operands that are all NumPy, or None where `function` serves for both.
         host: whether it runs in Python between device programs, on NumPy values (strings, dynamic shapes, files).
         makes: the kind of host object whose handle it makes, or None.
-        keeps: whether it keeps a host object of its own from run to run.
+        keeps: whether it keeps a host object of its own from run to run; a kind, if others share the object.
         context: whether it takes what the run gives to host steps: files, functions, waiting.
         calls: whether it calls library functions that its attrs name.
         effect: whether it acts on the world (prints, writes, asserts), so that it runs once even if nothing uses its results.
@@ -105,7 +106,7 @@ class Lowering:
     numpy: Callable[..., Any] | None = None
     host: bool = False
     makes: str | None = None
-    keeps: bool = False
+    keeps: bool | str = False
     context: bool = False
     calls: bool = False
     effect: bool = False
@@ -120,7 +121,11 @@ class Lowering:
     @property
     def hidden(self) -> tuple[str, ...]:
         """The keywords that are no attrs: what a threaded operation takes after its inputs, in this order."""
-        pairs = (("held", self.makes is not None or self.keeps), ("context", self.context), ("generator", self.draws))
+        pairs = (
+            ("held", self.makes is not None or bool(self.keeps)),
+            ("context", self.context),
+            ("generator", self.draws),
+        )
         return tuple(name for name, is_taken in pairs if is_taken)
 
 

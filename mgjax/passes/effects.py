@@ -48,6 +48,9 @@ class Traits(Protocol):
     def variable(self, operation: Operation) -> str | None:
         """The name of the variable or host object whose reference or handle the operation makes; None if it makes none."""
 
+    def kept_object(self, operation: Operation) -> str:
+        """The name of the host object that an operation keeps which has no handle of it."""
+
     def forwards(self, operation: Operation) -> bool:
         """Whether result `i` is operand `i` itself, so that a reference stays a reference (`Identity` and its kin)."""
 

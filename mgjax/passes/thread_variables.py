@@ -39,7 +39,7 @@ REFERENCE = "reference"
 """The kind of the operation that gives a reference to what its attributes `role` and `name` tell."""
 
 OBJECT = "mgjax.object"
-"""The attribute of an operation that makes a handle: the name under which its object is held."""
+"""The attribute of an operation that makes a host object: the name under which that is held, and which result it is."""
 
 
 def thread_variables(function: Function, traits: Traits) -> None:
@@ -90,7 +90,7 @@ class _Threading:
                 role = self.roles[name] = "resource" if effects.makes else "variable"
                 types.setdefault((role, name), RESOURCE_TYPE if effects.makes else self._variable_type(operation))
             if effects.keeps:
-                types["resource", operation.name] = RESOURCE_TYPE
+                types["resource", self.traits.kept_object(operation)] = RESOURCE_TYPE
             if effects.draws:
                 types["generator", generator_of(operation)] = GENERATOR_TYPE
             if effects.takes_context:
@@ -114,7 +114,7 @@ class _Threading:
             if effects.makes and (name := self.traits.variable(operation)) is not None:
                 keys[self.key(name)] = None
             if effects.keeps:
-                keys["resource", operation.name] = None
+                keys["resource", self.traits.kept_object(operation)] = None
             if effects.draws:
                 keys["generator", generator_of(operation)] = None
         return keys
@@ -162,7 +162,7 @@ class _Threading:
         if self.traits.effects(operation).takes_context:
             operands.append(present[CONTEXT])
         operation.set_operands(operands)
-        operation.attributes[OBJECT] = name
+        operation.attributes[OBJECT] = name, 0
         operation.results = []
         present[key] = operation.add_result(RESOURCE_TYPE)
         return operation
@@ -190,7 +190,7 @@ class _Threading:
         effects: Effects = self.traits.effects(operation)
         names = [self.uses.variable(operation.operands[i]) for i in effects.writes]
         operands = [self.value(value, present) for value in operation.operands]
-        own: Key = ("resource", operation.name)
+        own: Key = ("resource", self.traits.kept_object(operation) if effects.keeps else "")
         if effects.keeps:
             operands.append(present[own])
         if effects.takes_context:
@@ -214,6 +214,7 @@ class _Threading:
             value.index = len(operation.results)
             operation.results.append(value)
         if effects.keeps:
+            operation.attributes[OBJECT] = own[1], len(operation.results)
             present[own] = operation.add_result(RESOURCE_TYPE)
         if effects.draws:
             present[generator] = operation.add_result(GENERATOR_TYPE)
