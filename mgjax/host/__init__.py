@@ -25,6 +25,7 @@ from mgjax.host import (  # noqa: F401
     python_functions,
     queues,
     ragged,
+    ragged_variants,
     readers,
     regex,
     serialized_sparse,

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
+
 import jax
 import numpy as np
 import pytest
 
 import mgjax
 import mgjax.compat.v1 as mg
-from mgjax.errors import PermissionDeniedError, UnsupportedError
+from mgjax.errors import InvalidArgumentError, PermissionDeniedError, UnsupportedError
 from tests.host.live_state import check_runs, check_session
 from tests.live import meta_graph_of, tf
 
@@ -223,3 +226,78 @@ def test_a_function_of_elements_of_many_shapes_is_not_compiled_for_each():
     fn, _ = mgjax.import_meta_graph(meta_graph_of(build))
     _, sums = fn(fn.empty_state(), {}, "IteratorGetNext:0")
     np.testing.assert_array_equal(sums, [n * (n - 1) for n in range(200)])
+
+
+def test_ragged_tensors_go_through_pipelines(check):
+    def build():
+        rows = tf.ragged.constant([[[1, 2], []], [], [[3], [4, 5, 6], [7]]], ragged_rank=2)
+        batches = Dataset.from_tensor_slices(rows).map(lambda row: row * 2).batch(2)
+        element = tf.data.make_one_shot_iterator(batches).get_next()
+        for i, part in enumerate(tf.nest.flatten(element, expand_composites=True)):
+            tf.identity(part, name=f"part{i}")
+
+    fetches = [f"part{i}:0" for i in range(3)]
+    check(build, [(fetches, {})] * 3)
+
+
+def dealt_out():
+    dataset = Dataset.range(7).map(lambda x: tf.debugging.check_numerics(12 / (x - 3), "of zero"))._variant_tensor
+    shape = {"output_types": [tf.float64], "output_shapes": [[]]}
+    iterator = tf.raw_ops.MultiDeviceIterator(devices=["/cpu:0"] * 2, shared_name="", container="", **shape)
+    start = tf.raw_ops.MultiDeviceIteratorInit(dataset=dataset, multi_device_iterator=iterator, max_buffer_size=4)
+    tf.identity(start, name="begin")
+    number = tf.placeholder(tf.int64, [], name="number")
+    for shard in range(2):
+        tf.raw_ops.MultiDeviceIteratorGetNextFromShard(
+            multi_device_iterator=iterator, shard_num=shard, incarnation_id=number, name=f"shard{shard}", **shape
+        )
+
+
+def test_elements_are_dealt_out_to_devices_in_turn():
+    # TensorFlow ends the process where a reader comes before the iterator is initialized, or after its end.
+    with mg.Graph().as_default(), mg.Session() as session:
+        mg.train.import_meta_graph(meta_graph_of(dealt_out))
+
+        def take(shard, number):
+            try:
+                return float(session.run(f"shard{shard}:0", {"number:0": number}))
+            except mg.errors.OpError as error:
+                return type(error).__name__
+
+        assert take(0, 1) == "FailedPreconditionError"
+        assert session.run("begin:0") == 1
+        assert [take(shard, 1) for shard in (0, 0, 1, 0)] == [-4.0, -12.0, -6.0, 12.0]
+        assert [take(shard, 1) for shard in (1, 1, 0, 0, 1)] == [
+            "InvalidArgumentError", 6.0, 4.0, "OutOfRangeError", "OutOfRangeError",
+        ]  # fmt: skip
+        assert session.run("begin:0") == 2
+        assert [take(0, 1), take(1, 2)] == ["InvalidArgumentError", -6.0]
+
+
+@pytest.fixture
+def database(tmp_path):
+    path = tmp_path / "rows.sqlite"
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE t (i INTEGER, x REAL, s TEXT)")
+        connection.executemany("INSERT INTO t VALUES (?, ?, ?)", [(1, 2.5, "a"), (300, None, None), (None, -1.0, "é")])
+        connection.commit()
+    return path
+
+
+def rows_of(path, query):
+    types = (tf.uint8, tf.float64, tf.string)
+    components = tf.data.experimental.SqlDataset("sqlite", str(path), query, types).batch(1)
+    for i, part in enumerate(tf.data.make_one_shot_iterator(components).get_next()):
+        tf.identity(part, name=f"part{i}")
+
+
+def test_rows_come_out_of_a_database(check, database):
+    fetches = ([f"part{i}:0" for i in range(3)], {})
+    check(lambda: rows_of(database, "SELECT i, x, s FROM t"), [fetches] * 4, allow_files=[database])
+
+
+@pytest.mark.parametrize("query", ["ATTACH 'other.sqlite' AS o", "DELETE FROM t", "SELECT load_extension('x'), 1, 2"])
+def test_a_query_reads_the_rows_of_its_file_and_does_nothing_else(database, query):
+    fn, _ = mgjax.import_meta_graph(meta_graph_of(lambda: rows_of(database, query)), allow_files=[database])
+    with pytest.raises(InvalidArgumentError, match="not authorized"):
+        fn(fn.empty_state(), {}, "part0:0")

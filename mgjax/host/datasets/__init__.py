@@ -2,8 +2,10 @@
 
 from mgjax.host.datasets import (  # noqa: F401
     batching,
+    databases,
     iterators,
     mapping,
+    multi_device,
     ordering,
     parsing,
     records,

@@ -24,7 +24,7 @@ from mgjax.host.datasets.dataset import (
 from mgjax.host.datasets.mapping import Map
 from mgjax.host.datasets.sources import Elements, row
 from mgjax.host.serialized_sparse import Boxed
-from mgjax.ops import HostObject, lower
+from mgjax.ops import lower
 from mgjax.shapes import describe
 
 
@@ -310,14 +310,7 @@ class _UnbatchIterator(Taking):
                         "Input element must have the same batch size in each component. Component 0 had size "
                         f"{len(batch[0])} but component {i} had size, {len(component)}."
                     )
-            self._rows = iter([tuple(map(row_or_object, batch, [i] * len(batch))) for i in range(len(batch[0]))])
-
-
-def row_or_object(component: np.ndarray, i: int) -> Any:
-    """A slice of a component; of a vector of what variants hold, what it holds there."""
-    slice_ = row(component, i)
-    is_object = slice_.dtype == object and slice_.ndim == 0 and isinstance(slice_.item(), (Boxed, HostObject))
-    return slice_.item() if is_object else slice_
+            self._rows = iter([tuple(map(row, batch, [i] * len(batch))) for i in range(len(batch[0]))])
 
 
 @lower("UnbatchDataset", "ExperimentalUnbatchDataset", host=True)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mgjax.dtypes import DType
-from mgjax.errors import FailedPreconditionError, InvalidArgumentError, OutOfRangeError
+from mgjax.errors import FailedPreconditionError, InvalidArgumentError, OutOfRangeError, UnsupportedError
 from mgjax.host.datasets.dataset import Captured, Dataset, Element, Pipeline, Place, dataset_of, nonzero_seeds
 from mgjax.host.datasets.ordering import MemoryCache
 from mgjax.host.datasets.shuffling import SeedGenerator
@@ -32,16 +32,20 @@ class IteratorResource(HostObject):
     def __init__(self, output_types: Sequence[DType], output_shapes: Sequence[Any]):
         self.output_types = tuple(output_types)
         self.output_shapes = tuple(output_shapes)
-        self.number = next(_numbers)
+        self.number = number_of(self)
         self._pipeline = Pipeline()
         self._iterator: Iterator[Element] | None = None
-        _by_number[self.number] = self
 
     def start(self, dataset: Dataset, context: Any) -> None:
         """Begins anew with the dataset's first element."""
         pipeline = Pipeline(context)
         self._iterator = dataset.iterate(Place(pipeline, ("Iterator",)))
         self._pipeline = pipeline
+
+    def stop(self) -> None:
+        """Lets the dataset go."""
+        self._iterator = None
+        self._pipeline = Pipeline()
 
     def take(self, context: Any) -> Element | None:
         """The next element, or None at the end. Raises `FailedPreconditionError` where no dataset was given yet."""
@@ -71,7 +75,36 @@ class IteratorResource(HostObject):
 
 _numbers = itertools.count()
 # A string handle is fed back into a graph: it names an iterator of this process for as long as that lives.
-_by_number: weakref.WeakValueDictionary[int, IteratorResource] = weakref.WeakValueDictionary()
+_by_number: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
+
+
+def number_of(iterator: Any) -> int:
+    """A number for a new iterator, under which `named` finds it."""
+    number = next(_numbers)
+    _by_number[number] = iterator
+    return number
+
+
+def string_handle_of(iterator: Any) -> np.ndarray:
+    """The string that names an iterator."""
+    return strings([_PREFIX + str(iterator.number).encode()], ())
+
+
+def named(string_handle: np.ndarray) -> Any:
+    """The iterator that a string names. Raises `InvalidArgumentError` for a string that names none."""
+    if string_handle.ndim:
+        raise InvalidArgumentError("string_handle must be a scalar")
+    text: bytes = string_handle.item()
+    digits = text.removeprefix(_PREFIX)
+    if not text.startswith(_PREFIX) or not digits.isdigit():
+        raise InvalidArgumentError("Could not parse string_handle as a valid ResourceHandle")
+    iterator = _by_number.get(int(digits))
+    if iterator is None:
+        raise InvalidArgumentError("string_handle names an iterator that is no more")
+    return iterator
+
+
+_PREFIX = b"mgjax iterator "
 
 
 @lower("Iterator", "IteratorV2", host=True, makes="iterator")
@@ -142,27 +175,16 @@ def iterator_get_next_as_optional(iterator, *, output_types, output_shapes, cont
     return Optional([], False) if element is None else Optional([element], True)
 
 
-_PREFIX = b"mgjax iterator "
-
-
 @lower("IteratorToStringHandle", host=True, reads=("resource_handle",))
 def iterator_to_string_handle(resource_handle):
     """A string that `IteratorFromStringHandle` takes, in any graph of this process."""
-    return strings([_PREFIX + str(_resource(resource_handle).number).encode()], ())
+    return string_handle_of(_resource(resource_handle))
 
 
 @lower("IteratorFromStringHandle", "IteratorFromStringHandleV2", host=True)
 def iterator_from_string_handle(string_handle, *, output_types=(), output_shapes=()):
     """The iterator that a string names. Raises `InvalidArgumentError` where its elements are of other types or shapes."""
-    if string_handle.ndim:
-        raise InvalidArgumentError("string_handle must be a scalar")
-    text: bytes = string_handle.item()
-    digits = text.removeprefix(_PREFIX)
-    if not text.startswith(_PREFIX) or not digits.isdigit():
-        raise InvalidArgumentError("Could not parse string_handle as a valid ResourceHandle")
-    resource = _by_number.get(int(digits))
-    if resource is None:
-        raise InvalidArgumentError("string_handle names an iterator that is no more")
+    resource = _resource(named(string_handle))
     for i, (wanted, found) in enumerate(zip(output_types, resource.output_types, strict=False)):
         if wanted != found:
             raise InvalidArgumentError(
@@ -221,6 +243,15 @@ def delete_seed_generator(handle, deleter):
 @lower("DeleteRandomSeedGenerator", host=True, effect=True)
 def delete_random_seed_generator(handle, deleter):
     """Nothing: a generator of seeds goes when nothing refers to it any more."""
+    return ()
+
+
+@lower("DestroyResourceOp", host=True, effect=True)
+def destroy_resource_op(resource, *, ignore_lookup_error=True):
+    """Ends an iterator: whoever asks it again finds it uninitialized."""
+    if not isinstance(resource, IteratorResource):
+        raise UnsupportedError("only iterators are destroyed; fetch something else")
+    resource.stop()
     return ()
 
 

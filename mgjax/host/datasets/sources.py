@@ -22,7 +22,7 @@ from mgjax.host.datasets.dataset import (
     scalar,
 )
 from mgjax.host.datasets.words import Words
-from mgjax.ops import lower
+from mgjax.ops import HostObject, lower
 
 
 @description
@@ -50,8 +50,10 @@ class Slices(Dataset):
 
 
 def row(component: Any, i: int) -> Any:
-    """One slice of a component; an array even where it is a scalar."""
-    return component[i, ...]
+    """One slice of a component: an array even where it is a scalar; of a vector of host objects, one of these."""
+    slice_ = component[i, ...]
+    is_object = slice_.dtype == object and slice_.ndim == 0 and isinstance(slice_.item(), HostObject)
+    return slice_.item() if is_object else slice_
 
 
 @description
