@@ -25,14 +25,16 @@ class IteratorResource(HostObject):
     Attributes:
         output_types, output_shapes: those of the elements; empty where the op left them open.
         number: tells it from all others of this process.
+        is_stopped: whether the graph has destroyed it.
     """
 
-    __slots__ = ("__weakref__", "_iterator", "_pipeline", "number", "output_shapes", "output_types")
+    __slots__ = ("__weakref__", "_iterator", "_pipeline", "is_stopped", "number", "output_shapes", "output_types")
 
     def __init__(self, output_types: Sequence[DType], output_shapes: Sequence[Any]):
         self.output_types = tuple(output_types)
         self.output_shapes = tuple(output_shapes)
         self.number = number_of(self)
+        self.is_stopped = False
         self._pipeline = Pipeline()
         self._iterator: Iterator[Element] | None = None
 
@@ -44,6 +46,7 @@ class IteratorResource(HostObject):
 
     def stop(self) -> None:
         """Lets the dataset go."""
+        self.is_stopped = True
         self._iterator = None
         self._pipeline = Pipeline()
 
@@ -123,10 +126,21 @@ def one_shot_iterator(*, dataset_factory, output_types, output_shapes, held, con
     return resource
 
 
-@lower("AnonymousIterator", host=True, effect=True)
-def anonymous_iterator(*, output_types, output_shapes):
+class Iterators(HostObject):
+    """Iterators that only strings may refer to: they live as long as the state, or the pipeline, in which they were made."""
+
+    __slots__ = ("made",)
+
+    def __init__(self, made: tuple[IteratorResource, ...]):
+        self.made = made
+
+
+@lower("AnonymousIterator", host=True, effect=True, keeps=True)
+def anonymous_iterator(*, output_types, output_shapes, held):
     """A new iterator each time it is run."""
-    return IteratorResource(output_types, output_shapes)
+    resource = IteratorResource(output_types, output_shapes)
+    before = () if held is None else tuple(iterator for iterator in held.made if not iterator.is_stopped)
+    return resource, Iterators((*before, resource))
 
 
 @lower("AnonymousIteratorV2", host=True, effect=True)
