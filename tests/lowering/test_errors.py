@@ -280,3 +280,12 @@ def test_a_host_step_after_a_failed_assertion_does_not_act(capfd):
     assert capfd.readouterr().out == ""
     run({}, [1, 2], "printed")
     assert capfd.readouterr().out == "printed\n"
+
+
+def test_what_is_known_while_tracing_is_checked_without_being_asked_for():
+    def build():
+        x = tf.placeholder(tf.float32, [2, 3], "x")
+        tf.transpose(x, tf.math.invert_permutation(tf.constant([1, 0])), name="y")
+
+    _, y = imported(build)({}, {"x": np.ones([2, 3], np.float32)}, "y:0")
+    assert y.shape == (3, 2)
