@@ -14,6 +14,7 @@ from mgjax.ops import (  # noqa: F401
     comparison,
     convolution,
     ctc,
+    cudnn_recurrent,
     elementwise,
     fourier,
     fractional_pooling,
