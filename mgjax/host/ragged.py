@@ -137,3 +137,62 @@ def _nested_splits(tensors, types):
         else:
             raise UnsupportedError(f"row_partition_types {kind!r} is not supported")
     return nested
+
+
+class RaggedRows:
+    """A ragged tensor, or a plain one if there are no splits, as the one element of a variant."""
+
+    def __init__(self, nested_splits: list[np.ndarray], values: np.ndarray):
+        self.nested_splits = nested_splits
+        self.values = values
+
+
+@lower("RaggedTensorToVariant", host=True)
+def ragged_tensor_to_variant(rt_nested_splits, rt_dense_values, *, batched_input):
+    """The whole as one variant, or if `batched_input` each row as one, [rows]."""
+    if not batched_input:
+        whole = np.empty((), object)
+        whole[()] = RaggedRows(list(rt_nested_splits), rt_dense_values)
+        return whole
+    rows = np.empty(len(rt_nested_splits[0]) - 1, object)
+    for row in range(len(rows)):
+        start, stop = (int(n) for n in rt_nested_splits[0][row : row + 2])
+        inner = []
+        for splits in rt_nested_splits[1:]:
+            own = splits[start : stop + 1]
+            start, stop = int(own[0]), int(own[-1])
+            inner.append(own - own[0])
+        rows[row] = RaggedRows(inner, rt_dense_values[start:stop])
+    return rows
+
+
+@lower("RaggedTensorFromVariant", host=True)
+def ragged_tensor_from_variant(encoded_ragged, *, input_ragged_rank, output_ragged_rank, Tvalues, Tsplits=dtypes.int64):
+    """The ragged tensor of all the variants; the dimensions of their array become its outermost ones."""
+    batch = encoded_ragged.shape
+    rank = output_ragged_rank - len(batch) if input_ragged_rank < 0 else input_ragged_rank
+    if rank + len(batch) != output_ragged_rank or rank < 0:
+        raise InvalidArgumentError(
+            f"output_ragged_rank must be equal to input_ragged_rank + encoded_ragged.dims(); output_ragged_rank: "
+            f"{output_ragged_rank}, input_ragged_rank: {input_ragged_rank}, encoded_ragged.dims(): {len(batch)}."
+        )
+    items = [item for item in encoded_ragged.ravel() if isinstance(item, RaggedRows)]
+    if len(items) != encoded_ragged.size or any(len(item.nested_splits) != rank for item in items):
+        raise InvalidArgumentError(f"Encoded input RaggedTensorVariants must have {rank} ragged dimensions each")
+    if any(item.values.dtype != Tvalues.numpy for item in items):
+        raise InvalidArgumentError(f"Expected values of type {Tvalues}, the variants hold others")
+    if not batch:
+        return [splits.astype(Tsplits.numpy) for splits in items[0].nested_splits], items[0].values
+    if not items:
+        raise InvalidArgumentError("There must be at least one variant to make a ragged tensor of")
+    nested = [_splits(np.full(int(np.prod(batch[:i])), batch[i]), Tsplits.numpy) for i in range(1, len(batch))]
+    # How many rows, or values, each variant has; then how long each row is, level by level.
+    nested.append(_splits([_rows(item) for item in items], Tsplits.numpy))
+    for level in range(rank):
+        lengths = np.concatenate([np.diff(item.nested_splits[level]) for item in items])
+        nested.append(_splits(lengths, Tsplits.numpy))
+    return nested, np.concatenate([item.values for item in items])
+
+
+def _rows(item: RaggedRows) -> int:
+    return len(item.nested_splits[0]) - 1 if item.nested_splits else len(item.values)

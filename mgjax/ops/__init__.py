@@ -7,6 +7,7 @@ from mgjax.ops import (  # noqa: F401
     activations,
     audio,
     blocks,
+    boosted_trees,
     candidates,
     casting,
     checks,

@@ -383,3 +383,44 @@ GROUPS["contrib"] = [
         )
     ),
 ]
+ROWS = {"rt_nested_splits": [np.int64([0, 2, 3]), np.int64([0, 1, 1, 4])], "rt_dense_values": np.float32([1, 2, 3, 4])}
+FLAT = {"rt_nested_splits": [np.int64([0, 2, 3])], "rt_dense_values": np.float32([1, 2, 3])}
+READ = {"Tvalues": np.float32, "Tsplits": np.int64}
+GROUPS["ragged variants"] = [
+    ("RaggedTensorToVariant", ROWS, {"batched_input": True}, {"name": "rows", "skip": (0,)}),
+    ("RaggedTensorToVariant", ROWS, {"batched_input": False}, {"name": "whole", "skip": (0,)}),
+    ("RaggedTensorToVariant", FLAT, {"batched_input": True}, {"name": "flat", "skip": (0,)}),
+    *(
+        (
+            "RaggedTensorFromVariant",
+            {"encoded_ragged": f"@{name}:0"},
+            {"input_ragged_rank": given, "output_ragged_rank": rank, **READ},
+        )
+        for name, given, rank in (("rows", 1, 2), ("rows", -1, 2), ("whole", 2, 2), ("flat", 0, 1))
+    ),
+]
+NODES = {
+    "node_ids": [0, 1, 0, 1],
+    "gradients": np.float32([[0.1], [0.2], [0.3], [0.4]]),
+    "hessians": np.float32([[1], [2], [3], [4]]),
+}
+GROUPS["boosted trees"] = [
+    (
+        "BoostedTreesMakeStatsSummary",
+        {**NODES, "bucketized_features_list": [np.int32([0, 1, 2, 0]), np.int32([1, 1, 0, 0])]},
+        {"max_splits": 3, "num_buckets": 3},
+    ),
+    (
+        "BoostedTreesAggregateStats",
+        {**NODES, "feature": [[0, 1], [1, 1], [2, 0], [0, 0]]},
+        {"max_splits": 3, "num_buckets": 3},
+    ),
+    (
+        "BoostedTreesBucketize",
+        {
+            "float_values": [np.float32([-1, 0, 0.5, 1, 2, 9]), np.float32([5])],
+            "bucket_boundaries": [np.float32([0, 1, 2]), np.float32([3, 7])],
+        },
+        {},
+    ),
+]
