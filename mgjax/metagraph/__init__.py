@@ -9,11 +9,13 @@ from mgjax.metagraph.library import build_library_function, library_nodes
 from mgjax.metagraph.transform import NAMING_MESSAGES
 from mgjax.metagraph.variables import (
     Saved,
+    SavedTable,
     names_by_key,
     object_key,
     object_names,
     saved_by,
     state_names,
+    tables_saved_by,
     variable_key,
 )
 
@@ -24,6 +26,7 @@ __all__ = [
     "Collection",
     "Graph",
     "Saved",
+    "SavedTable",
     "build_function",
     "build_library_function",
     "build_whole",
@@ -39,6 +42,7 @@ __all__ = [
     "saved_by",
     "split_tensor_name",
     "state_names",
+    "tables_saved_by",
     "transform",
     "variable_key",
     "variables_of",

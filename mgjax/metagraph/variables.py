@@ -36,6 +36,27 @@ class Saved:
     reshape: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class SavedTable:
+    """Where a saver keeps a lookup table.
+
+    Attributes:
+        table: the node that makes the table's handle.
+        importer: the node that fills the table with what was restored.
+        exporter: the node that gives all keys and values.
+        restored_keys, restored_values: the tensors that the importer takes.
+        keys, values: the names of the tensors in the checkpoint.
+    """
+
+    table: str
+    importer: str
+    exporter: str
+    restored_keys: str
+    restored_values: str
+    keys: str
+    values: str
+
+
 def variable_nodes(graph: Graph) -> list[str]:
     """The names of all variable nodes, in the graph's order."""
     return [node.name for node in graph.graph_def.node if node.op in VARIABLE_OPS]
@@ -125,6 +146,49 @@ def saved_by(graph: Graph, restore_op: str) -> list[Saved] | None:
         else:
             stack.extend(text[1:] for text in reversed(node.input) if text.startswith("^"))
     return found or None
+
+
+def tables_saved_by(graph: Graph, restore_op: str) -> list[SavedTable]:
+    """The lookup tables that the graph's own restore operation restores.
+
+    The form: `LookupTableImportV2(table, keys, values)` of what a restore op gives, among what the operation waits for; and
+    `LookupTableExportV2(table)`, which gives what is saved.
+    """
+    exporters: dict[str, str] = {}
+    for node in graph.graph_def.node:
+        if node.op in ("LookupTableExport", "LookupTableExportV2") and node.input:
+            exporters.setdefault(split_tensor_name(node.input[0])[0], node.name)
+    found: list[SavedTable] = []
+    texts: dict[str, list[str] | None] = {}
+    seen: set[str] = set()
+    stack = [restore_op.removesuffix(":0")]
+    while stack:
+        name = stack.pop()
+        node = graph.nodes.get(name)
+        if node is None or name in seen:
+            continue
+        seen.add(name)
+        stack.extend(text[1:] for text in reversed(node.input) if text.startswith("^"))
+        data = [text for text in node.input if not text.startswith("^")]
+        if node.op not in ("LookupTableImport", "LookupTableImportV2") or len(data) != 3:
+            continue
+        table = split_tensor_name(data[0])[0]
+        keys, values = _restored_key(graph, data[1], texts), _restored_key(graph, data[2], texts)
+        if keys is not None and values is not None and table in exporters:
+            found.append(SavedTable(table, name, exporters[table], data[1], data[2], keys, values))
+    return found
+
+
+def _restored_key(graph: Graph, text: str, texts: dict[str, list[str] | None]) -> str | None:
+    """The tensor of the checkpoint that a tensor of the graph restores; None where it restores none."""
+    source = _follow(graph, text, _RESTORE_OPS)
+    if source is None:
+        return None
+    names = graph.nodes[source[0]].input[1]
+    if names not in texts:
+        texts[names] = _strings(graph, names)
+    keys = texts[names]
+    return keys[source[1]] if keys is not None and source[1] < len(keys) else None
 
 
 def _saved_by_assign(graph: Graph, assign: Any, texts: dict[str, list[str] | None]) -> Saved | None:

@@ -22,7 +22,7 @@ from mgjax.compat.v1.saver_nodes import add_saver_nodes, by_key
 from mgjax.compat.v1.session import Session
 from mgjax.compat.v1.states import checkpoint_exists
 from mgjax.errors import MissingFileError, RestoreError
-from mgjax.metagraph import Saved, saved_by, transform
+from mgjax.metagraph import Saved, saved_by, tables_saved_by, transform
 from mgjax.proto import meta_graph_pb2, object_graph_pb2
 from mgjax.saver import Saver as GraphSaver
 
@@ -209,7 +209,7 @@ class Saver:
         saver = self._saver(sess)
         try:
             with raised_as_tensorflow_does(sess.graph):
-                return saver.write(saver.held(sess.state), prefix)
+                return saver.write(saver.held(sess.state), prefix, saver.table_tensors(sess.state))
         except InvalidArgumentError as error:
             if isinstance(error.__cause__, RestoreError):
                 raise FailedPreconditionError(None, None, f"Attempting to use uninitialized value: {error}") from error
@@ -245,12 +245,18 @@ class Saver:
                 f"Fetch argument {self.saver_def.restore_op_name!r} cannot be interpreted as a Tensor. ({error})"
             ) from error
         saved = saved_by(function.graph, self.saver_def.restore_op_name)
-        if saved is None:
+        tables = tables_saved_by(function.graph, self.saver_def.restore_op_name)
+        if saved is None and not tables:
             raise UnsupportedError(
                 None, None, f"what {self.saver_def.restore_op_name!r} runs has not the form that a Saver makes; "
                 "make a Saver of the variables: tf.train.Saver()",
             )  # fmt: skip
-        return GraphSaver(function, saved, sharded=self.saver_def.sharded, write_version=self._version(sess.graph))
+        version = self._version(sess.graph)
+        saver = GraphSaver(
+            function, saved or [], sharded=self.saver_def.sharded, write_version=version, allow_empty=saved is None
+        )
+        saver.tables = tuple(tables)
+        return saver
 
     def _version(self, graph: Graph) -> int:
         """The format that the saver's nodes write; the first SaverDefs did not say."""
@@ -275,7 +281,9 @@ class Saver:
         opened = _open(path)
         missing = [saved.key for saved in saver.saved if saved.key not in opened]
         if missing:
+            tables = saver.tables
             saver = GraphSaver(saver.function, _by_objects(saver.saved, opened, missing))
+            saver.tables = tables
         try:
             with raised_as_tensorflow_does(sess.graph):
                 restored = saver.restore(opened.prefix)
@@ -286,7 +294,7 @@ class Saver:
                 None, None, "Restoring from checkpoint failed. This is most likely due to a mismatch between the current "
                 f"graph and the graph from the checkpoint. {_ADVICE}\n\n{error}",
             ) from error  # fmt: skip
-        sess.state = sess.state.replace(restored.arrays)
+        sess.state = sess.state.replace(restored.arrays).with_objects(restored.objects or {})
 
 
 def _check_saver_def(saver_def: Any) -> None:
