@@ -17,12 +17,15 @@ name matches a pattern by which checkpoints are found.
 from __future__ import annotations
 
 import contextlib
+import errno
 import glob
+import io
+import mmap
 import os
 import secrets
 import shutil
 from collections.abc import Sequence
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from mgjax.checkpoint.files import is_remote
 
@@ -53,9 +56,15 @@ class NewFiles:
             with contextlib.suppress(OSError):
                 os.unlink(file.name)
 
-    def create(self, path: str) -> BinaryIO:
-        """A new file, open for writing, that is to have its place at `path`."""
-        file = self._files[path] = open(f"{path}.tempstate{secrets.token_hex(8)}", "xb", buffering=_BUFFER_SIZE)  # noqa: SIM115
+    def create(self, path: str, *, is_large: bool = False) -> BinaryIO:
+        """A new file, open for writing, that is to have its place at `path`; a large one passes the system's cache by."""
+        name = f"{path}.tempstate{secrets.token_hex(8)}"
+        if is_large:
+            raw = open(name, "xb", buffering=0, opener=_open_direct)  # noqa: SIM115
+            file: BinaryIO = io.BufferedWriter(DirectFile(raw), _BUFFER_SIZE)
+        else:
+            file = open(name, "xb", buffering=_BUFFER_SIZE)  # noqa: SIM115
+        self._files[path] = file
         return file
 
     def adopt(self, path: str, existing: str) -> None:
@@ -74,6 +83,90 @@ class NewFiles:
         """Renames the file that was finished to its place."""
         os.replace(self._files[path].name, path)
         del self._files[path]
+
+
+_ALIGNMENT = 4096  # bytes; of memory, offset and size in what the device takes directly
+_DIRECT_SIZE = 1 << 22
+
+
+def _open_direct(path: str, flags: int) -> int:
+    """A descriptor whose writes go to the device without the system's copy, where the file system has that."""
+    with contextlib.suppress(OSError, AttributeError):
+        return os.open(path, flags | os.O_DIRECT, 0o666)
+    # It may have made the file before it refused.
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+    return os.open(path, flags, 0o666)
+
+
+class DirectFile(io.RawIOBase):
+    """Writes a file in large aligned pieces; the last one, of any size, the usual way.
+
+    What is written is made durable anyhow, so that the system's copy of it would only cost time and memory.
+    """
+
+    def __init__(self, raw: io.FileIO):
+        self._raw = raw
+        self._memory = memoryview(mmap.mmap(-1, _DIRECT_SIZE))  # which begins at a page
+        self._filled = 0
+
+    @property
+    def name(self) -> str:
+        return str(self._raw.name)
+
+    def fileno(self) -> int:
+        return self._raw.fileno()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        given = memoryview(data).cast("B")
+        done = 0
+        while done < len(given):
+            size = min(len(given) - done, _DIRECT_SIZE - self._filled)
+            self._memory[self._filled : self._filled + size] = given[done : done + size]
+            self._filled += size
+            done += size
+            if self._filled == _DIRECT_SIZE:
+                self._write_out()
+        return done
+
+    def flush(self) -> None:
+        if self._filled:
+            self._write_out()
+        super().flush()
+
+    def _write_out(self) -> None:
+        """Writes what the memory holds; directly only a whole piece, and only where the device takes it."""
+        size, self._filled = self._filled, 0
+        if size % _ALIGNMENT:
+            self._make_usual()
+        written = 0
+        while written < size:
+            try:
+                written += self._raw.write(self._memory[written:size]) or 0
+            except OSError as error:
+                if error.errno != errno.EINVAL:
+                    raise
+                self._make_usual()
+                written += self._raw.write(self._memory[written:size]) or 0
+            if written % _ALIGNMENT:
+                self._make_usual()
+
+    def _make_usual(self) -> None:
+        if hasattr(os, "O_DIRECT"):
+            import fcntl
+
+            flags = fcntl.fcntl(self._raw, fcntl.F_GETFL)
+            if flags & os.O_DIRECT:
+                fcntl.fcntl(self._raw, fcntl.F_SETFL, flags & ~os.O_DIRECT)
+
+    def close(self) -> None:
+        try:
+            super().close()
+        finally:
+            self._raw.close()
 
 
 def write_file(path: str, data: bytes) -> None:

@@ -66,7 +66,7 @@ def write(
         raise ValueError(f"checkpoints are written in version 1 or 2, not {version!r}")
     paths = [data_path(prefix, shard, shards or 1) for shard in range(shards or 1)]
     with NewFiles() as files:
-        bundle = _NewBundle([files.create(path) for path in paths])
+        bundle = _NewBundle([files.create(path, is_large=True) for path in paths])
         bundle.add_all(given)
         for path in paths:
             files.finish(path)

@@ -42,9 +42,14 @@ class Steps:
 
         for name in STEPS:
             setattr(os, name, counted(name))
-        replace.open = lambda path, mode, buffering=-1: (
-            io.BufferedWriter(File(path, mode.replace("b", "")), buffering) if "x" in mode else open(path, mode)  # noqa: SIM115
-        )
+
+        def opened(path, mode, buffering=-1, opener=None):
+            if "x" not in mode:
+                return open(path, mode)
+            file = File(path, mode.replace("b", ""), opener=opener)
+            return io.BufferedWriter(file, buffering) if buffering else file
+
+        replace.open = opened
         return self
 
     def __exit__(self, *exception):

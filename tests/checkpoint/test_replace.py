@@ -1,6 +1,7 @@
 """A save that is cut short leaves the old checkpoint or the new one."""
 
 import errno
+import io
 import os
 import subprocess
 import sys
@@ -98,3 +99,37 @@ def test_names_left_over_from_a_finished_replacement_are_not_read(tmp_path):
     (tmp_path / "kept").rename(tmp_path / f"m.data-00000-of-00001{replace.PREVIOUS}")
     (tmp_path / "kept.index").rename(tmp_path / f"m.index{replace.PREVIOUS}")
     assert holds(tmp_path / "m", NEW)
+
+
+@pytest.mark.parametrize("is_direct", [True, False])
+def test_large_files_hold_what_is_written_whatever_the_pieces(tmp_path, monkeypatch, is_direct):
+    """On a system that has direct writes, and on one that has none."""
+    if not is_direct:
+        monkeypatch.delattr(os, "O_DIRECT", raising=False)
+    drawn = np.random.default_rng(0)
+    pieces = [drawn.integers(0, 256, size, dtype=np.uint8) for size in (0, 1, 5000, 9 << 20, 4096, 3 << 20, 17)]
+    with replace.NewFiles() as files:
+        file = files.create(str(tmp_path / "f"), is_large=True)
+        for piece in pieces:
+            file.write(piece)
+        files.finish(str(tmp_path / "f"))
+        files.place(str(tmp_path / "f"))
+    assert (tmp_path / "f").read_bytes() == b"".join(piece.tobytes() for piece in pieces)
+
+
+def test_a_device_that_refuses_a_direct_write_gets_it_the_usual_way(tmp_path):
+    class Refusing(io.FileIO):
+        refused = 0
+
+        def write(self, data):
+            if not self.refused:
+                self.refused = 1
+                raise OSError(errno.EINVAL, "Invalid argument")
+            return super().write(bytes(data)[: 1 << 20])  # and takes less than it is given
+
+    data = np.random.default_rng(0).integers(0, 256, 9 << 20, dtype=np.uint8)
+    raw = Refusing(tmp_path / "f", "x")
+    with replace.DirectFile(raw) as file:
+        file.write(data)
+    assert (raw.refused, (tmp_path / "f").read_bytes()) == (1, data.tobytes())
+    assert raw.closed
