@@ -162,6 +162,16 @@ def _add_restore(graph: Graph, prefix: Tensor, entries: Entries, reshape: bool, 
         return graph.create_op("NoOp", [], {}, name)
 
 
+def add_restore(graph: Graph, path: str, key: str, variable: Variable) -> tuple[Tensor, Operation]:
+    """Nodes that read one tensor of a checkpoint, and assign it to a variable."""
+    prefix = convert_to_tensor(path, name="checkpoint_initializer/prefix", graph=graph)
+    names, parts = _add_names(graph, [(key, variable)], "checkpoint_initializer", "shape_and_slices")
+    restore = graph.create_op(
+        "RestoreV2", [prefix, names, parts], {"dtypes": (variable.dtype,)}, "checkpoint_initializer"
+    )
+    return restore.outputs[0], _assign(graph, variable, restore.outputs[0], False)
+
+
 def _add_names(graph: Graph, entries: Entries, name: str, slices: str) -> tuple[Tensor, Tensor]:
     """The keys and the slices of the entries, as inputs of the node `name`."""
     keys = [key for key, _ in entries]

@@ -7,6 +7,7 @@ from typing import Any
 from mgjax.compat.v1.coordination import Coordinator, LooperThread
 from mgjax.compat.v1.framework import GraphKeys, get_default_graph
 from mgjax.compat.v1.importer import export_meta_graph, import_meta_graph
+from mgjax.compat.v1.initializing import init_from_checkpoint
 from mgjax.compat.v1.queue_runners import QueueRunner, add_queue_runner, start_queue_runners
 from mgjax.compat.v1.readers import (
     CheckpointReader,
@@ -24,6 +25,9 @@ from mgjax.compat.v1.states import (
     remove_checkpoint,
     update_checkpoint_state,
 )
+from mgjax.proto import meta_graph_pb2
+
+SaverDef = meta_graph_pb2.SaverDef
 
 
 def get_global_step(graph: Any = None) -> Any:
@@ -47,6 +51,7 @@ __all__ = [
     "NewCheckpointReader",
     "QueueRunner",
     "Saver",
+    "SaverDef",
     "add_queue_runner",
     "checkpoint_exists",
     "export_meta_graph",
@@ -55,6 +60,7 @@ __all__ = [
     "get_global_step",
     "global_step",
     "import_meta_graph",
+    "init_from_checkpoint",
     "latest_checkpoint",
     "list_variables",
     "load_checkpoint",
