@@ -49,8 +49,7 @@ def test_errors_are_also_those_of_the_package(name):
 def test_what_is_not_supported_is_unimplemented():
     tf = mgjax.compat.v1
     with tf.Graph().as_default() as graph, tf.Session() as session:
-        queue = graph.create_op("FIFOQueueV2", [], {"component_types": (tf.float32,)})
-        size = graph.create_op("QueueSizeV2", [queue.outputs[0]])
-        with pytest.raises(tf.errors.UnimplementedError, match="QueueSizeV2") as caught:
-            session.run(size.outputs[0])
+        topology = graph.create_op("ConfigureDistributedTPU", [])
+        with pytest.raises(tf.errors.UnimplementedError, match="ConfigureDistributedTPU") as caught:
+            session.run(topology.outputs[0])
     assert isinstance(caught.value, own_errors.UnsupportedError)
