@@ -6,6 +6,7 @@ holds between calls belongs to an *instance*: the generators of its random ops, 
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import secrets
 from collections.abc import Callable, Hashable, Mapping
@@ -49,7 +50,8 @@ class LibraryFunction:
             given = iter(context.held(x) if isinstance(x, Reference) else x for x in arguments)
             held["context", ""] = context
             taken = [next(given) if key[0] == "feed" else held.get(key) for key in program.inputs]
-            outputs = program.run(taken)
+            with _on_cpu():
+                outputs = program.run(taken)
             results = []
             for key, array in zip(program.outputs, outputs, strict=True):
                 if key[0] == "fetch":
@@ -110,6 +112,16 @@ class LibraryFunctions:
 
 def _any_seeds() -> tuple[int, int]:
     return secrets.randbits(63), secrets.randbits(63)
+
+
+def _on_cpu() -> contextlib.AbstractContextManager[Any]:
+    """Elements are made on the CPU, as in TensorFlow, and travel to an accelerator as batches."""
+    if jax.default_backend() == "cpu":
+        return contextlib.nullcontext()
+    try:
+        return jax.default_device(jax.local_devices(backend="cpu")[0])
+    except RuntimeError:  # JAX was told to leave the CPU alone
+        return contextlib.nullcontext()
 
 
 def _on_host(array: Any) -> Any:

@@ -41,9 +41,8 @@ REASONS: tuple[tuple[str, Callable[[str], bool]], ...] = (
         "the state of a pipeline as a graph or as bytes",
         matching("^(Des|S)erializeIterator|^DatasetToGraph|^DatasetFromGraph"),
     ),
-    ("databases, and files that a pipeline leaves behind", matching("LMDB|Sql|^SnapshotDataset")),
+    ("databases of LMDB, and files that a pipeline leaves behind", matching("LMDB|^SnapshotDataset")),
     ("statistics of how fast a pipeline runs", matching("StatsAggregator")),
-    ("input pipelines divided among devices: not yet", matching("Rebatch|MultiDeviceIterator")),
     (
         "input pipelines (tf.data): not yet",
         matching("Dataset|Iterator|^Optional|MemoryCache|RandomSeedGenerator|ThreadPool"),

@@ -62,6 +62,7 @@ WITHOUT_EFFECT = {
     "optimization_configs": "how a pipeline is tuned",
     "serialized_options": "how a pipeline runs, not what it gives",
     "has_captured_ref": "whether the dataset may be rewritten",
+    "use_fallback": "how a dataset is rewritten",
     "num_experiments": "how the fastest of equal datasets is found",
     "num_elements_per_branch": "how the fastest of equal branches is found",
 }

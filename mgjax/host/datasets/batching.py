@@ -347,6 +347,47 @@ class _RebatchIterator(Taking):
         return stacked(rows)
 
 
+@description
+class Parts(Dataset):
+    """Each batch in `count` parts, as large as it takes; the last ones may be smaller, or empty."""
+
+    input: Dataset
+    count: int
+
+    def iterate(self, place: Place) -> Iterator[Element]:
+        return _PartsIterator(self, place)
+
+    def cardinality(self) -> int:
+        count = self.input.cardinality()
+        return count if count < 0 else count * self.count
+
+
+class _PartsIterator(Taking):
+    def __init__(self, dataset: Parts, place: Place):
+        super().__init__(dataset.input.iterate(place.at("Rebatch")))
+        self._count = dataset.count
+        self._parts: Iterator[Element] = iter(())
+
+    def __next__(self) -> Element:
+        while True:
+            for part in self._parts:
+                return part
+            batch = next(self.input)
+            if any(np.ndim(component) == 0 or len(component) != len(batch[0]) for component in batch):
+                raise InvalidArgumentError("Cannot rebatch an element whose components are no batches of one size.")
+            size = -(-len(batch[0]) // self._count)
+            cuts = [slice(i * size, (i + 1) * size) for i in range(self._count)]
+            self._parts = iter([tuple(component[cut] for component in batch) for cut in cuts])
+
+
+@lower("RebatchDataset", "ExperimentalRebatchDataset", host=True)
+def rebatch_dataset(input_dataset, num_replicas):
+    count = scalar(num_replicas, "num_replicas")
+    if count <= 0:
+        raise InvalidArgumentError("num_replicas must be greater than zero.")
+    return Parts(dataset_of(input_dataset), count)
+
+
 @lower("RebatchDatasetV2", host=True)
 def rebatch_dataset_v2(input_dataset, batch_sizes, drop_remainder):
     sizes = vector(batch_sizes, "batch_sizes")

@@ -15,6 +15,7 @@ os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.python.data.experimental.ops import distribute
 from tensorflow.python.data.ops import dataset_ops
 from tensorflow.python.framework import sparse_tensor
 
@@ -127,8 +128,8 @@ def draws_of_two_iterators_are_of_one_stream():
 
 
 @case
-def draws_in_parallel():
-    return Dataset.range(4).map(lambda i: i * 1000 + draw(), num_parallel_calls=2)
+def map_in_parallel():
+    return Dataset.range(4).map(lambda i: (i, i * i), num_parallel_calls=2)
 
 
 @case
@@ -337,6 +338,11 @@ def unbatch():
 def unbatch_of_unequal_sizes():
     data = Dataset.range(4).map(lambda i: (tf.range(i), tf.range(tf.minimum(i, 1))))
     return data.apply(experimental.unbatch())
+
+
+@case
+def batches_in_three_parts():
+    return distribute._RebatchDataset(Dataset.range(14).batch(5), 3)
 
 
 @case
@@ -618,6 +624,43 @@ def parsed_examples():
         .apply(experimental.parse_example_dataset(spec))
     )
     return data.map(lambda row: (row["s"].indices, row["s"].values, row["s"].dense_shape, row["x"]))
+
+
+@case
+def features_of_files():
+    spec = {"y": tf.io.FixedLenFeature([], tf.int64), "s": tf.io.VarLenFeature(tf.string)}
+    for name in ("x", "y", "z"):
+        write(
+            "features/%s.tfrecord" % name,  # noqa: UP031 (Python 3.7)
+            records_of(
+                *[
+                    tf.train.Example(
+                        features=tf.train.Features(
+                            feature={
+                                "y": tf.train.Feature(int64_list=tf.train.Int64List(value=[ord(name) * 10 + i])),
+                                "s": tf.train.Feature(bytes_list=tf.train.BytesList(value=[name.encode()] * i)),
+                            }
+                        )
+                    ).SerializeToString()
+                    for i in range(4)
+                ]
+            ),
+        )
+    pattern = PLACE + "/features/*.tfrecord"
+    return experimental.make_batched_features_dataset(pattern, 5, spec, num_epochs=2, shuffle_seed=3).map(
+        lambda row: (row["s"].indices, row["s"].values, row["y"])
+    )
+
+
+@case
+def augmented_images():
+    def augmented(image):
+        image = tf.image.random_crop(tf.image.convert_image_dtype(image, tf.float32), [4, 4, 3], seed=1)
+        return tf.image.random_flip_left_right(image, seed=2)
+
+    images = np.random.RandomState(0).randint(0, 255, (5, 6, 7, 3)).astype("uint8")
+    data = Dataset.from_tensor_slices((images, np.arange(5))).shuffle(3, seed=8)
+    return data.map(lambda image, i: (augmented(image), tf.one_hot(i, 3))).batch(2)
 
 
 @case
