@@ -11,7 +11,7 @@ import numpy as np
 from mgjax import dtypes
 from mgjax.errors import InvalidArgumentError
 from mgjax.ops.element_lists import ANY, ElementList, Optional, PieceList, filled_list, known_indices, partial_shape
-from mgjax.ops.registry import Static, lower
+from mgjax.ops.registry import Static, check, claim, lower
 from mgjax.shapes import is_compatible
 
 
@@ -53,6 +53,19 @@ def tensor_list_get_item(input_handle, index, element_shape):
     return input_handle.get(index, hint_of(element_shape))
 
 
+@check("TensorListSetItem")
+def is_set_inside(input_handle, index, resize_if_index_out_of_bounds=False):
+    message = "Trying to modify element {value} in a list with {size} elements."
+    is_inside = (index >= 0) & (resize_if_index_out_of_bounds | (index < input_handle.length))
+    yield claim(is_inside, message, value=index, size=input_handle.length)
+
+
+@check("TensorListGetItem")
+def is_got_inside(input_handle, index):
+    message = "Trying to access element {value} in a list with {size} elements."
+    yield claim((index >= 0) & (index < input_handle.length), message, value=index, size=input_handle.length)
+
+
 @lower("TensorListStack")
 def tensor_list_stack(input_handle, element_shape, *, num_elements=-1):
     if num_elements >= 0 and input_handle.known_length() != num_elements:
@@ -66,6 +79,12 @@ def tensor_list_stack(input_handle, element_shape, *, num_elements=-1):
 @lower("TensorListGather")
 def tensor_list_gather(input_handle, indices, element_shape):
     return input_handle.gather(indices, hint_of(element_shape))
+
+
+@check("TensorListGather")
+def are_got_inside(input_handle, indices):
+    message = "Trying to access element {value} in a list with {size} elements."
+    yield claim((indices >= 0) & (indices < input_handle.length), message, value=indices, size=input_handle.length)
 
 
 @lower("TensorListScatter")

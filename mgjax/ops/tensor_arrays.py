@@ -14,7 +14,7 @@ import numpy as np
 from mgjax.errors import InvalidArgumentError, UnimplementedError
 from mgjax.ops.element_lists import ANY, ElementList, PieceList, add_lists
 from mgjax.ops.lists import split_list
-from mgjax.ops.registry import Static, lower
+from mgjax.ops.registry import Static, array_module, check, claim, lower
 from mgjax.shapes import describe, is_static
 
 _FLOW = np.zeros((), np.float32)
@@ -79,6 +79,21 @@ def tensor_array_read(handle, index, flow_in, *, dtype):
     return handle.get(index)
 
 
+@check("TensorArrayWriteV3", "TensorArrayWriteV2", "TensorArrayWrite")
+def is_written_inside(handle, index):
+    message = "Tried to write to index {value} but array is not resizeable and size is: {size}"
+    is_inside = (index >= 0) & (handle.grows | (index < handle.length))
+    yield claim(is_inside, message, value=index, size=handle.length)
+
+
+@check("TensorArrayReadV3", "TensorArrayReadV2", "TensorArrayRead")
+def is_read_inside(handle, index):
+    is_inside = (index >= 0) & (index < handle.length)
+    yield claim(
+        is_inside, "Tried to read from index {value} but array size is: {size}", value=index, size=handle.length
+    )
+
+
 @lower("TensorArrayGatherV3", "TensorArrayGatherV2", "TensorArrayGather")
 def tensor_array_gather(handle, indices, flow_in, *, element_shape=None):
     _check_empty(handle, indices, element_shape)
@@ -110,6 +125,26 @@ def tensor_array_scatter(handle, indices, value, flow_in):
                 f"Could not write to TensorArray index {again} because it has already been written to."
             )
     return handle.scatter(indices, value), flow_in
+
+
+@check("TensorArrayGatherV3", "TensorArrayGatherV2", "TensorArrayGather")
+def are_read_inside(handle, indices):
+    is_inside = (indices >= 0) & (indices < handle.length)
+    yield claim(
+        is_inside, "Tried to read from index {value} but array size is: {size}", value=indices, size=handle.length
+    )
+
+
+@check("TensorArrayScatterV3", "TensorArrayScatterV2", "TensorArrayScatter")
+def are_written_inside(handle, indices):
+    if not handle.grows:
+        message = "Max scatter index must be < array size ({value} vs. {size})"
+        yield claim(indices < handle.length, message, value=indices, size=handle.length)
+    if not handle.adds:
+        # In order, equal indices are neighbours.
+        ordered = array_module(indices).sort(indices)
+        message = "Could not write to TensorArray index {value} because it has already been written to."
+        yield claim(ordered[1:] != ordered[:-1], message, value=ordered[1:])
 
 
 @lower("TensorArrayConcatV3", "TensorArrayConcatV2", "TensorArrayConcat")

@@ -112,3 +112,47 @@ def test_a_round_that_reads_and_writes_a_list_changes_it_in_place(generation):  
     compiled = jax.jit(step).lower({}, jax.ShapeDtypeStruct((side, side), np.float32)).compile()
     # The states before each round and after it, and the list of gradients: no copy of it besides.
     assert compiled.memory_analysis().temp_size_in_bytes < 3.1 * count * side * side * 4
+
+
+def test_an_index_beyond_an_array_that_only_values_tell_is_an_error_where_errors_are_asked_for(generation):  # noqa: F811
+    with tf.Graph().as_default() as graph:
+        i, n = tf.placeholder(tf.int32, [], "i"), tf.placeholder(tf.int32, [], "n")
+        made = tf.TensorArray(tf.float32, 4, element_shape=[], clear_after_read=False)
+        body = lambda j, a: (j + 1, a.write(j, tf.cast(j, tf.float32)))  # noqa: E731
+        written = tf.while_loop(lambda j, a: j < n, body, (0, made), maximum_iterations=6)[1]
+        tf.identity(written.read(i), "y")
+    fn = mgjax.import_graph_def(graph.as_graph_def())
+    step = fn.bind(["i:0", "n:0"], "y:0", errors="raise")
+    assert step({}, 2, 4)[1] == 2
+    for index, count in ((4, 4), (-1, 4), (2, 5)):
+        with pytest.raises(OpError, match="Tried to|Trying to"):
+            step({}, index, count)
+
+
+def test_gradients_of_gradients_through_loops_are_tensorflows(generation):  # noqa: F811
+    def powers(x):
+        return tf.while_loop(lambda i, y: i < 3, lambda i, y: (i + 1, y * tf.sin(x) + x), [0, x])[1]
+
+    def nested(x):
+        def outer(i, y):
+            inner = tf.while_loop(lambda j, z: j <= i, lambda j, z: (j + 1, tf.tanh(z) * x), [0, y])
+            return i + 1, inner[1] + y
+
+        return tf.while_loop(lambda i, y: tf.reduce_sum(y) < 30.0 + tf.cast(i, tf.float32), outer, [0, x])[1]
+
+    # Of loops of the old kind TensorFlow has no second gradients.
+    with tf.Graph().as_default() as graph:
+        x = tf.placeholder(tf.float32, [3], "x")
+        for number, program in enumerate([powers, nested]):
+            first = tf.gradients(program(x), x)[0]
+            tf.identity(first, f"first_{number}")
+            if generation == "v2":
+                tf.identity(tf.gradients(first, x)[0], f"second_{number}")
+        names = [op.name + ":0" for op in graph.get_operations() if op.name.startswith(("first_", "second_"))]
+        fn = mgjax.import_graph_def(graph.as_graph_def())
+        feed = np.float32([1.25, 1.5, 0.75])
+        with tf.Session() as session:
+            wanted = session.run(names, {"x:0": feed})
+    _, found = fn({}, {"x:0": feed}, names)
+    for name, a, b in zip(names, found, wanted, strict=True):
+        assert_allclose(a, b, rtol=2e-4, atol=1e-4, err_msg=name)
