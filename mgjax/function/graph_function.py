@@ -140,6 +140,7 @@ class GraphFunction:
         errors: str = "ignore",
         loop_bounds: Mapping[str, int] | None = None,
         precision: str | None = None,
+        row_bounds: Mapping[str, int] | None = None,
     ) -> Callable[..., tuple[State, Any]]:
         """The function `step(variables, *values) -> (variables, results)` for fixed feeds and fetches.
 
@@ -156,6 +157,10 @@ class GraphFunction:
                 Outside of `jit` the bound is only the first guess.
             precision: of products of matrices and convolutions, in the place of `fn.precision`: "highest", "high" or "default"
                 (see `mgjax.import_meta_graph`).
+            row_bounds: from the name of a `Where`, `Unique`, `UniqueWithCounts` or `DynamicPartition`, of which the values decide
+                how many rows it has, to the number of rows that it shall have, so that it can stand inside of `jit`. Behind what
+                it finds stand positions that are behind the end of every axis, where gathers give zeros, or else zeros; whoever
+                takes a mean of the rows must count them otherwise. That more are found is a failure.
 
         Raises:
             UnknownNameError: what the fetches need has no such loop; when the function is called.
@@ -168,13 +173,18 @@ class GraphFunction:
         fixed = {name: self._convert(name, value) for name, value in fixed.items()}
 
         bounds = dict(loop_bounds or {})
+        rows = dict(row_bounds or {})
+        if rows and errors == "ignore":
+            raise ValueError(
+                "row_bounds want errors='return' or errors='raise': what is beyond them must not be lost unseen"
+            )
 
         def step(variables: Mapping[str, Any], *values: Any) -> tuple[State, Any]:
             if not names and values == (None,):
                 values = ()  # a scan over nothing
             if len(values) != len(names):
                 raise FeedError(f"{len(names)} values are wanted, for {', '.join(names)}; {len(values)} are given")
-            return self._run(names, leaves, fetches, fixed, variables, values, errors, bounds, precision)
+            return self._run(names, leaves, fetches, fixed, variables, values, errors, bounds, precision, rows)
 
         return step
 
@@ -213,12 +223,13 @@ class GraphFunction:
         errors: str = "ignore",
         loop_bounds: Mapping[str, int] = MappingProxyType({}),
         precision: str | None = None,
+        row_bounds: Mapping[str, int] = MappingProxyType({}),
     ) -> tuple[State, Any]:
         if errors not in ("ignore", "raise", "return"):
             raise ValueError(f"errors is 'ignore', 'raise' or 'return', not {errors!r}")
         given = {name: self._convert(name, value) for name, value in zip(feeds, values, strict=True)}
         given.update(constants)
-        program = self._program(feeds, fetches, constants, errors != "ignore", loop_bounds, precision)
+        program = self._program(feeds, fetches, constants, errors != "ignore", loop_bounds, precision, row_bounds)
         run = _Run(self, program, given, as_state(variables), RunContext(self.files, self.python_functions))
         arrays = run.arrays()
         is_traced = any(isinstance(array, jax.core.Tracer) for array in arrays) or run.is_traced_over
@@ -289,12 +300,13 @@ class GraphFunction:
         checked: bool,
         loop_bounds: Mapping[str, int],
         precision: str | None = None,
+        row_bounds: Mapping[str, int] = MappingProxyType({}),
     ) -> Program:
         precision = precision or self.precision
         if precision not in PRECISIONS:
             raise ValueError(f"precision is one of {', '.join(PRECISIONS)}, not {precision!r}")
         fixed = tuple((name, value.dtype.str, value.shape, value.tobytes()) for name, value in constants.items())
-        key = (feeds, fetches, fixed, checked, tuple(sorted(loop_bounds.items())), precision)
+        key = (feeds, fetches, fixed, checked, tuple(sorted(loop_bounds.items())), precision, tuple(row_bounds.items()))
         program = self._programs.get(key)
         if program is None:
             program = self._programs[key] = compile_program(
@@ -307,6 +319,7 @@ class GraphFunction:
                 checked,
                 loop_bounds,
                 precision,
+                row_bounds,
             )
         return program
 

@@ -18,6 +18,7 @@ from mgjax.metagraph import Graph, build_function, build_library_function, names
 from mgjax.ops import Lowering
 from mgjax.passes import (
     bound_hits,
+    bound_rows,
     bound_unique,
     functionalize_conds,
     functionalize_loops,
@@ -41,6 +42,7 @@ def compile_program(
     checked: bool = False,
     loop_bounds: Mapping[str, int] = MappingProxyType({}),
     precision: str = "highest",
+    row_bounds: Mapping[str, int] = MappingProxyType({}),
 ) -> Program:
     """The program that computes `fetches` and runs `targets` from `feeds`.
 
@@ -51,9 +53,10 @@ def compile_program(
         checked: whether the program tells which operation fails.
         loop_bounds: from the names of loops to the most rounds that they may run.
         precision: of products of matrices and convolutions, as `jax.default_matmul_precision` takes it.
+        row_bounds: from the names of operations to the number of rows that they have (see `mgjax.passes.bound_rows`).
 
     Raises:
-        UnknownNameError: there is no loop of a name in `loop_bounds`.
+        UnknownNameError: there is no loop of a name in `loop_bounds`, or no operation of one in `row_bounds`.
         UnsupportedError: lists all operations that the fetches need and that cannot be run.
         FeedError: lists the placeholders that the fetches need and that are not fed.
     """
@@ -61,6 +64,7 @@ def compile_program(
     traits = RegisteredTraits(lowerings, names_by_key(graph, makers(lowerings)))
     evaluator = _evaluator(graph, lowerings)
     _run_passes(function, traits, graph, evaluator)
+    bound_rows(function, row_bounds)
     loops = sorted({loop_name(operation) for operation in walk(function.body) if operation.kind == "while"})
     for name in loop_bounds:
         if name not in loops:

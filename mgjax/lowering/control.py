@@ -18,6 +18,7 @@ from mgjax.lowering.functions import evaluate_for_start, evaluate_map, evaluate_
 from mgjax.lowering.gradients import evaluate_custom_gradient, evaluate_gradient
 from mgjax.lowering.hits import evaluate_bounded_hits
 from mgjax.lowering.loops import evaluate_while, is_plain
+from mgjax.lowering.padded import evaluate_padded_partition, evaluate_padded_unique, evaluate_padded_where
 from mgjax.lowering.reads import evaluate_list_after_read
 from mgjax.ops import Reference, fitted, is_known
 from mgjax.passes import REFERENCE, free_values
@@ -178,4 +179,7 @@ CONTROL = {
     "bounded_unique": evaluate_bounded_unique,
     "list_after_read": evaluate_list_after_read,
     "bounded_accidental_hits": evaluate_bounded_hits,
+    "padded_where": evaluate_padded_where,
+    "padded_unique": evaluate_padded_unique,
+    "padded_partition": evaluate_padded_partition,
 }

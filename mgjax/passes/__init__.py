@@ -1,6 +1,7 @@
 """Rewrites of the intermediate form: each a function in a file of its own, valid function in, valid function out."""
 
 from mgjax.passes.bound_hits import bound_hits
+from mgjax.passes.bound_rows import bound_rows
 from mgjax.passes.bound_unique import UNCHECKED, bound_unique
 from mgjax.passes.effects import NO_EFFECTS, Effects, Traits, VariableUses, free_values, generator_of
 from mgjax.passes.functionalize_conds import functionalize_conds
@@ -22,6 +23,7 @@ __all__ = [
     "Traits",
     "VariableUses",
     "bound_hits",
+    "bound_rows",
     "bound_unique",
     "called_functions",
     "free_values",
