@@ -20,6 +20,7 @@ from mgjax.passes import (
     bound_hits,
     bound_rows,
     bound_unique,
+    called_functions,
     functionalize_conds,
     functionalize_loops,
     inline_functions,
@@ -29,6 +30,12 @@ from mgjax.passes import (
     thread_variables,
 )
 
+OLD_CONTROL_FLOW = frozenset(
+    {
+        "Switch", "RefSwitch", "_SwitchN", "Merge", "RefMerge", "Enter", "RefEnter", "Exit", "RefExit", "NextIteration",
+        "RefNextIteration", "LoopCond",
+    }
+)  # fmt: skip
 PLACEHOLDER_KINDS = frozenset({"Placeholder", "PlaceholderV2"})
 
 
@@ -164,4 +171,10 @@ def _where(operation: Operation) -> str:
 def _advice(operation: Operation) -> str:
     outputs = ", ".join(repr(value.name) for value in operation.results[:3])
     feed = f"feed {outputs}, or " if outputs else ""
+    if operation.kind in OLD_CONTROL_FLOW:
+        what = "control flow that is neither a loop nor a cond of the forms that TensorFlow's functions build"
+        return f"{what}; {feed}fetch what does not need it"
+    if functions := called_functions(operation.kind, operation.attributes, False):
+        names = ", ".join(repr(name.name) for _, name in functions)
+        return f"it calls {names}, and the graph's library has no such function; {feed}fetch what does not need it"
     return f"no lowering for this op; {feed}register one with @mgjax.lower({operation.kind!r}), or fetch what does not need it"

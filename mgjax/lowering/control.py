@@ -20,7 +20,7 @@ from mgjax.lowering.hits import evaluate_bounded_hits
 from mgjax.lowering.loops import evaluate_while, is_plain
 from mgjax.lowering.padded import evaluate_padded_partition, evaluate_padded_unique, evaluate_padded_where
 from mgjax.lowering.reads import evaluate_list_after_read
-from mgjax.ops import Reference, fitted, is_known
+from mgjax.ops import Reference, fitted, is_ambiguous, is_known
 from mgjax.passes import REFERENCE, free_values
 
 
@@ -59,7 +59,7 @@ def evaluate_if(evaluator: Evaluator, operation: Operation, environment: Environ
         if any(_may_be_undefined(value) for region in operation.regions for value in region.results) or any(
             inner.kind == "while" for region in operation.regions for inner in walk(region)
         ):
-            branches = _filled(branches)
+            branches = _filled(operation, branches)
         outputs = jax.lax.cond(predicate, *branches)
     except TypeError as error:
         if not any(text in str(error) for text in ("equal output types", "same pytree structure")):
@@ -122,9 +122,12 @@ def _may_be_undefined(value: Value) -> bool:
     return is_structure or (value.producer is not None and value.producer.kind in ("undefined", "if"))
 
 
-def _filled(branches: list[Callable[[], list[Any]]]) -> list[Callable[[], list[Any]]]:
+def _filled(operation: Operation, branches: list[Callable[[], list[Any]]]) -> list[Callable[[], list[Any]]]:
     """Branches of equal result types: where one gives nothing, it gives zeros of the other's type."""
     types = [jax.eval_shape(branch) for branch in branches]
+    if any(map(is_ambiguous, types[0][:-1], types[1][:-1])):
+        # Whoever asks could not say which side's value it means: which one runs must be known to go on.
+        raise NeedsValue(operation, operation.operands[0])
 
     def filled(branch: Callable[[], list[Any]], other: list[Any]) -> Callable[[], list[Any]]:
         def compute() -> list[Any]:

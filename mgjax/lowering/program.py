@@ -189,12 +189,11 @@ class Program:
     def _move_to_host(self, operation: Operation) -> None:
         """Makes a plan in which the host runs a loop, and with it the loops around it."""
         with self._lock:
-            while operation.block is not self.function.body and operation.block is not None:
-                self._evaluator.on_host.add(operation)
-                owner = operation.block.owner
-                assert isinstance(owner, Operation)
-                operation = owner
-            self._evaluator.on_host.add(operation)
+            inner: Operation | None = operation
+            while inner is not None:
+                self._evaluator.on_host.add(inner)
+                owner = inner.block.owner if inner.block is not None else None
+                inner = owner if isinstance(owner, Operation) else None
             self._host.clear()
             self._stages = None
 
@@ -431,7 +430,7 @@ class Program:
                 value = need.value
                 already = self._after.setdefault(top, {})
                 is_inside = _outermost_value(value, self.function) is None
-                if value in already or (is_inside and top in self._evaluator.on_host):
+                if value in already or (is_inside and need.operation in self._evaluator.on_host):
                     raise UnsupportedError(
                         f"{need.operation!r} needs {value.name!r} while it is compiled, and a loop computes it"
                     )

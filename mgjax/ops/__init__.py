@@ -54,7 +54,7 @@ from mgjax.ops import (  # noqa: F401
     tensor_arrays,
     variables,
 )
-from mgjax.ops.element_lists import ANY, ElementList, Optional, PieceList, fitted
+from mgjax.ops.element_lists import ANY, ElementList, Optional, PieceList, fitted, is_ambiguous
 from mgjax.ops.objects import HostObject, Reference
 from mgjax.ops.philox import initial_generator
 from mgjax.ops.random_jax import JAX_RANDOM
@@ -93,6 +93,7 @@ __all__ = [
     "describe",
     "fitted",
     "initial_generator",
+    "is_ambiguous",
     "is_known",
     "lower",
     "registered",

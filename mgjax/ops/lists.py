@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mgjax import dtypes
-from mgjax.errors import InvalidArgumentError
+from mgjax.errors import InvalidArgumentError, UnsupportedError
 from mgjax.ops.element_lists import ANY, ElementList, Optional, PieceList, filled_list, known_indices, partial_shape
 from mgjax.ops.registry import Static, check, claim, lower
 from mgjax.shapes import is_compatible
@@ -220,10 +220,12 @@ def optional_has_value(optional):
 
 @lower("OptionalGetValue")
 def optional_get_value(optional, *, output_types, output_shapes):
-    for components in optional.alternatives:
-        if all(map(_fits, components, output_types, output_shapes)):
-            return (list(components),)
-    raise InvalidArgumentError("The given optional does not have a value.")
+    found = [x for x in optional.alternatives if all(map(_fits, x, output_types, output_shapes))]
+    if not found:
+        raise InvalidArgumentError("The given optional does not have a value.")
+    if len(found) > 1:
+        raise UnsupportedError("branches of a cond keep different values here, and nothing says which one is meant")
+    return (list(found[0]),)
 
 
 def _fits(x: Any, dtype: Any, shape: Any) -> bool:

@@ -169,6 +169,37 @@ def test_a_fetched_value_of_the_side_that_did_not_run_is_an_error():
         fn({}, {"p:0": False}, "switch:1")
 
 
+def test_a_merge_of_unrelated_sides_is_refused_by_name():
+    with tf.Graph().as_default() as graph:
+        p, q = (tf.placeholder(tf.bool, [], name) for name in "pq")
+        side = tf.raw_ops.Switch(data=tf.constant(1.0), pred=p)[1]
+        other = tf.raw_ops.Switch(data=tf.constant(2.0), pred=q)[1]
+        tf.raw_ops.Merge(inputs=[side, other], name="merge")
+    fn = mgjax.import_graph_def(graph.as_graph_def())
+    with pytest.raises(
+        mgjax.errors.UnsupportedError, match="Merge 'merge': control flow that is neither a loop nor a cond"
+    ):
+        fn({}, {"p:0": True, "q:0": False}, "merge:0")
+
+
+def test_what_the_sides_of_a_cond_keep_for_their_gradients_is_told_apart(generation):
+    with tf.Graph().as_default() as graph:
+        x = tf.placeholder(tf.float32, [None], "x")
+        twice = lambda: tf.concat([x, x * 2.0], 0)  # noqa: E731
+        y = tf.cond(
+            tf.reduce_sum(x) > 0.0,
+            lambda: tf.reduce_sum(tf.sin(x) * tf.exp(x)),
+            lambda: tf.reduce_sum(tf.tanh(twice()) * tf.exp(twice())),
+        )
+        fetches = [tf.identity(y).name, tf.identity(tf.gradients(y, x)[0]).name]
+        with tf.Session(config=plain_session()) as session:
+            wanted = [session.run(fetches, {"x:0": feed}) for feed in FEEDS]
+        fn = mgjax.import_graph_def(graph.as_graph_def())
+    for feed, arrays in zip(FEEDS, wanted, strict=True):
+        for found, array in zip(fn({}, {"x:0": feed}, fetches)[1], arrays, strict=True):
+            assert_allclose(found, array, rtol=2e-5, atol=1e-5)
+
+
 def failing(x):
     with tf.control_dependencies([tf.Assert(False, ["always"])]):
         return tf.identity(x)

@@ -215,3 +215,19 @@ def test_the_chosen_reference_is_read(index):
         fn = mgjax.import_graph_def(graph.as_graph_def())
     state = {"a": np.float32([1.0, 2.0]), "b": np.float32([3.0, 4.0])}
     assert fn(state, {"which:0": index}, y.name)[1].tolist() == (state["ab"[index]] * 2).tolist()
+
+
+def test_a_function_that_the_library_lacks_is_named():
+    with tf.Graph().as_default() as graph:
+
+        @function.Defun(tf.float32, func_name="Gone")
+        def gone(x):
+            return x
+
+        from tensorflow.python.ops import functional_ops
+
+        (y,) = functional_ops.remote_call(target="/device:CPU:0", args=[2.0], f=gone, Tout=[tf.float32])
+        graph_def = graph.as_graph_def()
+    graph_def.library.Clear()
+    with pytest.raises(UnsupportedError, match="it calls 'Gone', and the graph's library has no such function"):
+        mgjax.import_graph_def(graph_def)({}, {}, y.name)
