@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -20,7 +21,7 @@ from mgjax.lowering.hits import evaluate_bounded_hits
 from mgjax.lowering.loops import evaluate_while, is_plain
 from mgjax.lowering.padded import evaluate_padded_partition, evaluate_padded_unique, evaluate_padded_where
 from mgjax.lowering.reads import evaluate_list_after_read
-from mgjax.ops import Reference, fitted, is_ambiguous, is_known
+from mgjax.ops import Optional, Reference, fitted, is_known, keeps, kind_of
 from mgjax.passes import REFERENCE, free_values
 
 
@@ -59,7 +60,7 @@ def evaluate_if(evaluator: Evaluator, operation: Operation, environment: Environ
         if any(_may_be_undefined(value) for region in operation.regions for value in region.results) or any(
             inner.kind == "while" for region in operation.regions for inner in walk(region)
         ):
-            branches = _filled(operation, branches)
+            branches = _filled(operation, [operation.results[i] for i in wanted], branches)
         outputs = jax.lax.cond(predicate, *branches)
     except TypeError as error:
         if not any(text in str(error) for text in ("equal output types", "same pytree structure")):
@@ -122,10 +123,17 @@ def _may_be_undefined(value: Value) -> bool:
     return is_structure or (value.producer is not None and value.producer.kind in ("undefined", "if"))
 
 
-def _filled(operation: Operation, branches: list[Callable[[], list[Any]]]) -> list[Callable[[], list[Any]]]:
-    """Branches of equal result types: where one gives nothing, it gives zeros of the other's type."""
+def _filled(
+    operation: Operation, wanted: Sequence[Value], branches: list[Callable[[], list[Any]]]
+) -> list[Callable[[], list[Any]]]:
+    """Branches of equal result types: where one gives nothing, it gives zeros of the other's type.
+
+    Args:
+        wanted: the results of the operation that the branches give first.
+    """
     types = [jax.eval_shape(branch) for branch in branches]
-    if any(map(is_ambiguous, types[0][:-1], types[1][:-1])):
+    kept = [i for i, pair in enumerate(zip(*types, strict=True)) if all(isinstance(x, Optional) for x in pair)]
+    if any(_is_ambiguous(types[0][i], types[1][i], _askers([wanted[i]])) for i in kept):
         # Whoever asks could not say which side's value it means: which one runs must be known to go on.
         raise NeedsValue(operation, operation.operands[0])
 
@@ -138,6 +146,35 @@ def _filled(operation: Operation, branches: list[Callable[[], list[Any]]]) -> li
         return compute
 
     return [filled(branches[0], types[1]), filled(branches[1], types[0])]
+
+
+def _askers(values: Sequence[Value]) -> list[Operation]:
+    """The operations that take what is in the `Optional`s, after the conds that hand them out."""
+    found: list[Operation] = []
+    stack = list(values)
+    while stack:
+        value = stack.pop()
+        found += [user for user, _ in value.uses if user.kind == "OptionalGetValue"]
+        block = value.producer.block if value.producer is not None else None
+        if block is not None and isinstance(block.owner, Operation) and block.owner.kind == "if":
+            stack += [block.owner.results[i] for i, result in enumerate(block.results) if result is value]
+    return found
+
+
+def _is_ambiguous(x: Any, y: Any, askers: Sequence[Operation]) -> bool:
+    """Whether two `Optional`s keep different things, and somebody asks in such a way that either could be meant."""
+    for a, b in itertools.product(x.alternatives, y.alternatives):
+        if kind_of(a) != kind_of(b):
+            wanted = [(asker.attributes["output_types"], asker.attributes["output_shapes"]) for asker in askers]
+            if any(keeps(a, *types) and keeps(b, *types) for types in wanted):
+                return True
+            continue
+        for i, pair in enumerate(zip(a, b, strict=True)):
+            if all(isinstance(inner, Optional) for inner in pair):
+                inner_askers = _askers([asker.results[i] for asker in askers if len(asker.results) == len(a)])
+                if _is_ambiguous(*pair, inner_askers):
+                    return True
+    return False
 
 
 def evaluate_undefined(evaluator: Evaluator, operation: Operation, environment: Environment) -> Sequence[Any]:

@@ -54,7 +54,8 @@ from mgjax.ops import (  # noqa: F401
     tensor_arrays,
     variables,
 )
-from mgjax.ops.element_lists import ANY, ElementList, Optional, PieceList, fitted, is_ambiguous
+from mgjax.ops.element_lists import ANY, ElementList, Optional, PieceList, fitted, kind_of
+from mgjax.ops.lists import keeps
 from mgjax.ops.objects import HostObject, Reference
 from mgjax.ops.philox import initial_generator
 from mgjax.ops.random_jax import JAX_RANDOM
@@ -93,8 +94,9 @@ __all__ = [
     "describe",
     "fitted",
     "initial_generator",
-    "is_ambiguous",
     "is_known",
+    "keeps",
+    "kind_of",
     "lower",
     "registered",
     "table",

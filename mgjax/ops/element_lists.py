@@ -6,7 +6,6 @@ whoever compiles a loop fixes the capacity (`mgjax.lowering.loops`); anywhere el
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -438,25 +437,6 @@ def fitted(x: Any, other: Any) -> Any:
         has_value = x.has_value if is_same else jnp.asarray(x.has_value, bool)
         return Optional([found[kind] for kind in sorted(found)], has_value)
     return _zeros_of(other) if x is None and other is not None else x
-
-
-def is_ambiguous(x: Any, y: Any) -> bool:
-    """Whether two `Optional`s keep different things that dtype and rank do not tell apart."""
-    if not isinstance(x, Optional) or not isinstance(y, Optional):
-        return False
-    for a, b in itertools.product(x.alternatives, y.alternatives):
-        if kind_of(a) == kind_of(b):
-            if any(map(is_ambiguous, a, b)):
-                return True
-        elif len(a) == len(b) and all(map(_is_alike, a, b)):
-            return True
-    return False
-
-
-def _is_alike(x: Any, y: Any) -> bool:
-    if hasattr(x, "ndim") and hasattr(y, "ndim"):
-        return x.dtype == y.dtype and x.ndim == y.ndim
-    return not hasattr(x, "ndim") and not hasattr(y, "ndim")
 
 
 def _zeros_of(type: Any) -> Any:

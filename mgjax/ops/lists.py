@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -220,12 +221,17 @@ def optional_has_value(optional):
 
 @lower("OptionalGetValue")
 def optional_get_value(optional, *, output_types, output_shapes):
-    found = [x for x in optional.alternatives if all(map(_fits, x, output_types, output_shapes))]
+    found = [x for x in optional.alternatives if keeps(x, output_types, output_shapes)]
     if not found:
         raise InvalidArgumentError("The given optional does not have a value.")
     if len(found) > 1:
         raise UnsupportedError("branches of a cond keep different values here, and nothing says which one is meant")
     return (list(found[0]),)
+
+
+def keeps(components: Sequence[Any], types: Sequence[Any], shapes: Sequence[Any]) -> bool:
+    """Whether the components of an `Optional` are of these types and shapes."""
+    return len(components) == len(types) and all(map(_fits, components, types, shapes))
 
 
 def _fits(x: Any, dtype: Any, shape: Any) -> bool:
