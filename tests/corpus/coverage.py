@@ -15,6 +15,7 @@ from mgjax import opdefs
 from mgjax.lowering import STRUCTURED_KINDS, VARIABLE_KINDS
 from mgjax.lowering.compile import PLACEHOLDER_KINDS
 from mgjax.ops import REGISTRY
+from tests.corpus.reasons import reason as why_not
 from tests.corpus.score import PARTS, RESULTS, describe
 
 #: Ops that have no lowering of their own, since the passes and what follows them know them.
@@ -150,7 +151,20 @@ def _scores() -> str:
             lines.append(f"Not passing in {part}:\n")
             lines += [f"- `{name}`: {why}" for name, why in found["not passing"].items()]
             lines.append("")
+        if found.get("groups"):
+            lines += _groups(part, found["groups"])
     return "\n".join(lines)
+
+
+def _groups(part: str, groups: dict[str, dict[str, str]]) -> list[str]:
+    """The records that do not pass, by file and test, each with its reason."""
+    lines = [f"Not passing in {part}, by test file and test:\n"]
+    for file, tests in groups.items():
+        by_reason: dict[str, list[str]] = {}
+        for test, verdicts in tests.items():
+            by_reason.setdefault(why_not(file, test) or "not explained yet", []).append(f"{test} ({verdicts})")
+        lines += [f"- `{file}`: {'; '.join(names)}: {why}" for why, names in by_reason.items()]
+    return [*lines, ""]
 
 
 def _list(ops: Iterable[str]) -> str:
