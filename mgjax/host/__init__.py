@@ -6,6 +6,7 @@ Strings, parsing, and results whose shape depends on values. Importing this pack
 
 from mgjax.host import (  # noqa: F401
     accumulators,
+    barriers,
     bmp,
     checkpoints,
     ctc,

@@ -143,7 +143,7 @@ class Queue(HostObject):
         elements = self._take(context, count, up_to) if count else []
         columns = zip(*elements, strict=True) if elements else [()] * len(self.dtypes)
         triples = zip(columns, self.dtypes, self.shapes, strict=True)
-        return tuple(_stacked(list(column), dtype, shape) for column, dtype, shape in triples)
+        return tuple(stacked(list(column), dtype, shape) for column, dtype, shape in triples)
 
     def _take(self, context: RunContext, count: int, up_to: bool) -> list[Element]:
         """Elements, taken one by one as they come, so that more can be had at once than the queue holds."""
@@ -353,20 +353,20 @@ def in_line(context: RunContext, line: deque[Turn]) -> Iterator[Turn]:
         context.notify()
 
 
-def _stacked(arrays: list[Any], dtype: DType, shape: Shape) -> np.ndarray:
+def stacked(arrays: list[Any], dtype: DType, shape: Shape) -> np.ndarray:
     """The arrays in one, along a new first axis; the smaller ones are filled up with zeros, or empty strings."""
     assert shape is not None
     if arrays:
         sizes = tuple(max(array.shape[axis] for array in arrays) for axis in range(len(shape)))
     else:
         sizes = tuple(n or 0 for n in shape)
-    stacked = np.zeros((len(arrays), *sizes), dtype.numpy)
-    if stacked.dtype == object:
-        stacked.fill(b"")
+    whole = np.zeros((len(arrays), *sizes), dtype.numpy)
+    if whole.dtype == object:
+        whole.fill(b"")
     for i, array in enumerate(arrays):
         # A scalar by its value: an array of objects would take the array itself.
-        stacked[(i, *map(slice, array.shape))] = array if array.ndim else array[()]
-    return stacked
+        whole[(i, *map(slice, array.shape))] = array if array.ndim else array[()]
+    return whole
 
 
 # ---- handles
@@ -454,6 +454,12 @@ def queue_dequeue_up_to(handle, n, *, context, component_types, timeout_ms=-1):
 def queue_close(handle, *, context, cancel_pending_enqueues=False):
     handle.close(context, cancel_pending_enqueues)
     return ()
+
+
+@lower("FakeQueue", host=True)
+def fake_queue(resource):
+    """The same queue, by a handle of the older kind."""
+    return resource
 
 
 @lower("QueueSize", "QueueSizeV2", **_TRAITS)
