@@ -79,6 +79,48 @@ def _measure(folder: Path) -> Iterator[Row]:
             yield Row(what, found["ours"] * scale, "TensorFlow", found["theirs"] * scale, unit)
         yield Row(what, found["ours"] * scale, "CRC and a write of the same bytes", found["limit"] * scale, unit)
         del constants
+    yield from _beside_numpy(folder)
+    yield from _beside_orbax(folder)
+
+
+def _beside_numpy(folder: Path) -> Iterator[Row]:
+    """NumPy's own format, which has a checksum (CRC-32) too, and a plain copy in memory."""
+    target = np.empty_like(next(iter(LARGE.values())))
+    found = alternate(
+        {
+            "save": _cpu(lambda: checkpoint.write(folder / "ours", LARGE)),
+            "savez": _cpu(lambda: np.savez(folder / "numpy.npz", **LARGE)),  # type: ignore[arg-type]
+            "restore": _cpu(lambda: checkpoint.open(folder / "ours").read_all()),
+            "load": _cpu(lambda: dict(np.load(folder / "numpy.npz"))),
+            "copy": _cpu(lambda: [np.copyto(target, array) for array in LARGE.values()]),
+        },
+        rounds=2,
+    )
+    yield Row("save 1 GB in 3,000 variables", found["save"], "numpy.savez", found["savez"], "s")
+    yield Row("restore 1 GB in 3,000 variables", found["restore"], "numpy.load", found["load"], "s")
+    yield Row("restore 1 GB in 3,000 variables", found["restore"], "a copy in memory", found["copy"], "s")
+
+
+def _beside_orbax(folder: Path) -> Iterator[Row]:
+    try:
+        import orbax.checkpoint as orbax
+    except ImportError:
+        print("orbax-checkpoint is not installed: nothing is compared with it")
+        return
+    checkpointer = orbax.PyTreeCheckpointer()
+    for tensors, size in ((LARGE, "1 GB in 3,000 variables"), (SMALL, "10,000 small variables")):
+        tree = {name.replace("/", "."): array for name, array in tensors.items()}
+        found = alternate(
+            {
+                "save": _cpu(lambda tensors=tensors: checkpoint.write(folder / "ours", tensors)),
+                "their save": _cpu(lambda tree=tree: checkpointer.save(folder / "orbax", tree, force=True)),
+                "restore": _cpu(lambda: checkpoint.open(folder / "ours").read_all()),
+                "their restore": _cpu(lambda: checkpointer.restore(folder / "orbax")),
+            },
+            rounds=2,
+        )
+        yield Row(f"save {size}", found["save"], "Orbax", found["their save"], "s")
+        yield Row(f"restore {size}", found["restore"], "Orbax", found["their restore"], "s")
 
 
 def _cpu(call: Callable[[], object], count: int = 1) -> Callable[[], float]:
