@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+import mgjax
+from mgjax.proto import meta_graph_pb2
 from tests import fuzz
 
 FINDS = sorted(Path(fuzz.__file__).with_name("fuzz_finds").iterdir())
@@ -15,6 +17,17 @@ FINDS = sorted(Path(fuzz.__file__).with_name("fuzz_finds").iterdir())
 def test_a_find_is_a_documented_error_or_an_answer(path):
     with contextlib.suppress(fuzz.DOCUMENTED):
         fuzz.read_meta_graph(path.read_bytes())
+
+
+@pytest.mark.parametrize("where", ["node", "function"])
+def test_an_output_beyond_all_bounds_makes_no_values(where):
+    message = meta_graph_pb2.MetaGraphDef.FromString(fuzz.small_meta_graph())
+    library = message.graph_def.library.function[0]
+    taken = library.node_def.add(name="take", op="Neg") if where == "function" else message.graph_def.node[5]
+    taken.input[:] = ["sum:z:999999999"] if where == "function" else ["w/read:999999999", "x"]
+    function, _ = mgjax.import_meta_graph(message)
+    sizes = [len(op.results) for made in function.module().functions.values() for op in made.body.operations]
+    assert max(sizes) < 10
 
 
 def test_a_short_campaign_finds_nothing(tmp_path):

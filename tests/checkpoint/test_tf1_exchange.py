@@ -1,5 +1,6 @@
 """Checkpoints of any names, types, shapes and partitions: written here, read and written again by TensorFlow 1.15, read here."""
 
+import itertools
 import json
 
 import ml_dtypes
@@ -29,6 +30,7 @@ PARTITIONED = (
 )
 
 SCRIPT = """
+import itertools
 import json
 folder = sys.argv[1]
 for name in json.load(open(os.path.join(folder, "names"))):
@@ -48,7 +50,7 @@ def drawn_array(choose):
     dtype = np.dtype(NUMPY_DTYPES[choose.integers(len(NUMPY_DTYPES))])
     shape = tuple(choose.integers(0, 5, choose.integers(0, 4)).tolist())
     count = int(np.prod(shape))
-    if dtype == object:
+    if dtype.kind == "O":
         array = np.empty(count, object)
         array[:] = [choose.bytes(choose.integers(0, 200)) for _ in range(count)]
         return array.reshape(shape)
@@ -62,7 +64,7 @@ def pieces_of(choose, name, array):
     axis = choose.integers(array.ndim)
     cuts = sorted({0, array.shape[axis], int(choose.integers(0, array.shape[axis] + 1))})
     found = []
-    for start, stop in zip(cuts, cuts[1:], strict=False):
+    for start, stop in itertools.pairwise(cuts):
         extents = [(0, -1 if choose.random() < 0.5 else size) for size in array.shape]
         extents[axis] = (start, stop - start)
         index = [slice(None)] * array.ndim
