@@ -517,6 +517,7 @@ def _is_opaque(array: Any) -> bool:
     return (
         array is None
         or isinstance(array, HostObject)
+        or (isinstance(array, ElementList) and array.holds_strings)
         or (is_plain(array) and not isinstance(array, jax.Array) and np.asarray(array).dtype.kind in "OSU")
     )
 

@@ -625,7 +625,9 @@ def _holds_objects(value: Value) -> bool:
 
 def _is_opaque(array: Any) -> bool:
     """Whether JAX cannot take the value: no value, or an array of objects such as strings."""
-    if array is None or isinstance(array, (ElementList, HostObject, Optional)):
+    if isinstance(array, ElementList):
+        return array.holds_strings
+    if array is None or isinstance(array, (HostObject, Optional)):
         return array is None or isinstance(array, HostObject)
     return not isinstance(array, jax.Array) and np.asarray(array).dtype.kind in "OSU"
 
@@ -633,6 +635,8 @@ def _is_opaque(array: Any) -> bool:
 def _static_key(array: Any) -> Any:
     if array is None or isinstance(array, HostObject):
         return array
+    if isinstance(array, ElementList):
+        return tuple(map(_static_key, array.buffer))
     array = np.asarray(array)
     content = tuple(array.ravel().tolist()) if array.dtype.kind == "O" else array.tobytes()
     return array.dtype.str, array.shape, content

@@ -73,6 +73,11 @@ class ElementList:
         length, *rest = known
         return cls(children[0], children[1] if length is None else length, *rest)
 
+    @property
+    def holds_strings(self) -> bool:
+        """Whether there are elements that no device holds."""
+        return False
+
     def with_(self, **changes: Any) -> ElementList:
         names = (
             "buffer", "length", "capacity", "shape", "dtype", "is_fixed", "adds", "grows", "known", "is_alike", "skips",
@@ -187,7 +192,9 @@ class ElementList:
         """The same elements, each by itself."""
         length = known_index(self.length)
         if length is None:
-            raise NeedsKnown("elements of different shapes in a list whose length is not known", "input_handle")
+            raise NeedsKnown(
+                "elements of different shapes in a list whose length is not known", "input_handle", "handle"
+            )
         pieces = (None,) * length if self.buffer is None else tuple(self.buffer[i] for i in range(length))
         return PieceList(pieces, length, length, self.shape, self.dtype, adds=self.adds, grows=self.grows)
 
@@ -286,6 +293,10 @@ class PieceList(ElementList):
 
     An element that was never written is None. The length is known, and which element is read or written must be.
     """
+
+    @property
+    def holds_strings(self) -> bool:
+        return any(isinstance(piece, np.ndarray) and piece.dtype.kind in "OSU" for piece in self.buffer)
 
     def with_capacity(self, capacity: int) -> ElementList:
         missing = capacity - self.capacity

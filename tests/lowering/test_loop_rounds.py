@@ -125,7 +125,7 @@ def test_an_index_beyond_an_array_that_only_values_tell_is_an_error_where_errors
     step = fn.bind(["i:0", "n:0"], "y:0", errors="raise")
     assert step({}, 2, 4)[1] == 2
     for index, count in ((4, 4), (-1, 4), (2, 5)):
-        with pytest.raises(OpError, match="Tried to|Trying to"):
+        with pytest.raises(OpError, match=r"Tried to|Trying to"):
             step({}, index, count)
 
 
