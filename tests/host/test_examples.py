@@ -102,7 +102,7 @@ def test_examples_with_ragged_features(serialized):
     check("ParseExampleV2", inputs, attrs)
 
 
-@pytest.mark.parametrize("serialized", EXAMPLES)
+@pytest.mark.parametrize("serialized", EXAMPLES, ids=range(len(EXAMPLES)))
 def test_a_single_example(serialized):
     attrs = {
         "num_sparse": 2,
