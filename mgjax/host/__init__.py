@@ -8,6 +8,7 @@ from mgjax.host import (  # noqa: F401
     accumulators,
     barriers,
     bmp,
+    boosted_splits,
     checkpoints,
     ctc,
     datasets,

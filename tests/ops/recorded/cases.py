@@ -424,3 +424,23 @@ GROUPS["boosted trees"] = [
         {},
     ),
 ]
+STATS = np.stack([normal(3, 4, 4), RNG.uniform(0, 2, (3, 4, 4)).astype(np.float32)], axis=-1)
+GROUPS["boosted splits"] = [
+    (
+        "BoostedTreesCalculateBestGainsPerFeature",
+        {
+            "node_id_range": nodes,
+            "stats_summary_list": list(STATS),
+            "l1": l1,
+            "l2": l2,
+            "tree_complexity": complexity,
+            "min_node_weight": least,
+        },
+        {"max_splits": 4},
+    )
+    for nodes, l1, l2, complexity, least in (
+        ([0, 4], 0.0, 0.1, 0.0, 0.0),
+        ([1, 3], 0.5, 1.0, 0.2, 2.0),
+        ([0, 4], 0.0, 0.0, 0.0, 100.0),
+    )
+]
