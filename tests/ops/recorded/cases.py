@@ -444,3 +444,22 @@ GROUPS["boosted splits"] = [
         ([0, 4], 0.0, 0.0, 0.0, 100.0),
     )
 ]
+# Every dimension of a feature counts the same examples.
+SPLITS = np.stack([normal(3, 2, 5), RNG.uniform(0, 2, (3, 2, 5)).astype(np.float32)], axis=-1)
+SPLITS[:, 1] *= SPLITS[:, 0].sum(1, keepdims=True) / SPLITS[:, 1].sum(1, keepdims=True)
+GROUPS["boosted splits"] += [
+    (
+        "BoostedTreesCalculateBestFeatureSplit",
+        {
+            "node_id_range": [0, 3],
+            "stats_summary": SPLITS,
+            "l1": l1,
+            "l2": l2,
+            "tree_complexity": complexity,
+            "min_node_weight": least,
+        },
+        {"logits_dimension": 1, "split_type": kind},
+    )
+    for l1, l2, complexity, least in ((0.0, 0.1, 0.0, 0.0), (0.2, 1.0, 0.3, 1.0), (0.0, 0.1, 0.0, 100.0))
+    for kind in ("inequality", "equality")
+]
