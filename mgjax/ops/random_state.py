@@ -14,8 +14,8 @@ from jax import lax
 
 from mgjax.errors import InvalidArgumentError, UnsupportedError
 from mgjax.ops import philox
-from mgjax.ops.random import BLOCKS_PER_ELEMENT, any_int, normal, normal_within, uniform, uniform_int
-from mgjax.ops.registry import Static, lower
+from mgjax.ops.random import BLOCKS_PER_ELEMENT, any_int, are_limits, normal, normal_within, uniform, uniform_int
+from mgjax.ops.registry import Static, check, lower
 
 PHILOX, AUTOMATIC = 1, 3
 
@@ -28,6 +28,11 @@ def stateful_uniform(resource, algorithm: Static, shape: Static, *, dtype):
 @lower("StatefulUniformInt", updates=("resource",))
 def stateful_uniform_int(resource, algorithm: Static, shape: Static, minval, maxval):
     return _draw(resource, algorithm, shape, lambda generator: uniform_int(generator, shape, minval, maxval))
+
+
+@check("StatefulUniformInt")
+def are_limits_of_state(shape, minval, maxval):
+    yield from are_limits(shape, minval, maxval)
 
 
 @lower("StatefulUniformFullInt", updates=("resource",))
@@ -87,6 +92,11 @@ def stateless_random_uniform_v2(shape: Static, key, counter, alg: Static, *, dty
 @lower("StatelessRandomUniformIntV2")
 def stateless_random_uniform_int_v2(shape: Static, key, counter, alg: Static, minval, maxval):
     return uniform_int(_keyed(key, counter, alg), shape, minval, maxval)
+
+
+@check("StatelessRandomUniformIntV2")
+def are_limits_with_key(shape, minval, maxval):
+    yield from are_limits(shape, minval, maxval)
 
 
 @lower("StatelessRandomUniformFullIntV2")

@@ -14,7 +14,7 @@ from jax import lax
 
 from mgjax.errors import InvalidArgumentError
 from mgjax.ops import philox
-from mgjax.ops.registry import Static, is_known, lower
+from mgjax.ops.registry import Static, check, claim, is_known, lower
 
 _TRIES = 1000
 _NORMAL, _UNIFORM, _EXPONENTIAL = 0, 1, 2
@@ -46,6 +46,14 @@ def parameterized_truncated_normal(shape: Static, means, stdevs, minvals, maxval
     values = _draw(jnp.asarray(generator), parameters, per_batch, size, wide)
     after = philox.skip(generator, batches * 2 * _TRIES * (per_batch + 3) // 4)
     return values.reshape(tuple(shape)).astype(dtype), after
+
+
+@check("ParameterizedTruncatedNormal")
+def are_parameters(shape, means, stdevs, minvals, maxvals):
+    if math.prod(shape):
+        stdevs, low, high = (jnp.ravel(p) for p in (stdevs, minvals, maxvals))
+        is_bounded = jnp.isfinite(low) | jnp.isfinite(high)
+        yield claim((stdevs > 0) & (low < high) & is_bounded, "Invalid parameters")
 
 
 def _refuse_invalid(means, stdevs, minvals, maxvals):

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from mgjax.ops.registry import lower
+from mgjax.ops.registry import check, claim, lower
 
 ICFO, IFCO = (0, 1, 2, 3), (0, 2, 1, 3)
 
@@ -246,3 +246,22 @@ def gather_tree(step_ids, parent_ids, max_sequence_lengths, end_token):
     _, tokens = lax.scan(step, first, (np.arange(time), step_ids, parent_ids), reverse=True)
     ended = jnp.cumsum(tokens == end_token, 0) > 0
     return jnp.where(ended, end_token, tokens)
+
+
+@check("GatherTree")
+def parents_followed(parent_ids, max_sequence_lengths):
+    """Of the parents only those count that a sequence is traced by; those of the first step lead nowhere."""
+    time, batch, beams = parent_ids.shape
+    if not parent_ids.size:
+        return
+
+    def step(place, inputs):
+        t, parents = inputs
+        parent = jnp.take_along_axis(parents, place, 1)
+        is_followed = (t > 0) & (t < jnp.minimum(max_sequence_lengths, time))[:, None]
+        is_valid = (parent >= 0) & (parent < beams)
+        return jnp.where(is_followed & is_valid, parent, place), (is_valid | ~is_followed, parent)
+
+    first = jnp.broadcast_to(jnp.arange(beams, dtype=parent_ids.dtype), (batch, beams))
+    _, (holds, parents) = lax.scan(step, first, (np.arange(time), jnp.asarray(parent_ids)), reverse=True)
+    yield claim(holds, "Saw invalid parent id {value} at (time, batch, beam) == {at}", value=parents)

@@ -86,6 +86,11 @@ REFUSED = [
     ("CTCLoss", {"inputs": LOGITS, **LABELS, "sequence_length": I32([1]), "labels_values": I32([0, 1]),
                  "labels_indices": np.int64([[0, 0], [0, 1]])}),
     ("RandomUniformInt", {"shape": I32([2]), "minval": I32(3), "maxval": I32(3)}),
+    ("StatelessRandomUniformInt", {"shape": I32([2]), "seed": I32([1, 2]), "minval": I32(3), "maxval": I32(2)}),
+    (
+        "ParameterizedTruncatedNormal",
+        {"shape": I32([2]), "means": F32(0), "stdevs": F32(1), "minvals": F32(2), "maxvals": F32(1)},
+    ),
     ("SparseApplyAdagrad", SLOTS | {"lr": F32(1), "grad": ROWS[:1], "indices": I32([3])}),
     (
         "ResourceSparseApplyMomentum",
@@ -111,6 +116,17 @@ def test_what_tensorflow_refuses(op, inputs, attrs):
         with pytest.raises(tf.errors.OpError) as theirs:
             session.run("refused", feeds)
     assert_refused(graph, feeds, state, type(theirs.value).__name__)
+
+
+def test_a_tree_of_beams_has_valid_parents_where_they_are_followed():
+    # As TensorFlow 1.15's contrib op says.
+    (check,) = REGISTRY["GatherTree"].checks
+    lengths = I32([2])
+    for parents, is_valid in (([[5, 0]], False), ([[-1, 0]], False), ([[1, 0]], True)):
+        (found,) = check(parent_ids=I32([[[7, 7]], parents]), max_sequence_lengths=lengths)
+        assert bool(np.all(found.holds)) is is_valid
+    (found,) = check(parent_ids=I32([[[0, 0]], [[7, 0]]]), max_sequence_lengths=I32([1]))
+    assert np.all(found.holds)
 
 
 @pytest.mark.parametrize("op, inputs", REFUSED_ONCE)
