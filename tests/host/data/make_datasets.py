@@ -670,6 +670,93 @@ def file_names():
     return Given(tf.raw_ops.MatchingFilesDataset(patterns=PLACE + "/matching/*.txt"), (tf.string,), ([],))
 
 
+# Ops that TensorFlow 1.15's Python makes only in TensorFlow 2's mode, in older versions, or for measurements.
+
+NUMBERS = {"output_types": [tf.int64], "output_shapes": [[]]}
+VECTORS = {"output_types": [tf.int64], "output_shapes": [[None]]}
+
+
+def numbers(variant):
+    return Given(variant, (tf.int64,), ([],))
+
+
+def vectors(variant):
+    return Given(variant, (tf.int64,), ([None],))
+
+
+def variant(dataset):
+    return dataset._variant_tensor
+
+
+@plain
+def batches_of_the_first_version():
+    return vectors(tf.raw_ops.BatchDataset(input_dataset=variant(Dataset.range(5)), batch_size=2, **VECTORS))
+
+
+@plain
+def padded_batches_of_the_first_version():
+    return Given(
+        tf.raw_ops.PaddedBatchDataset(
+            input_dataset=variant(Dataset.range(5).map(up_to)),
+            batch_size=2,
+            padded_shapes=[np.array([-1])],
+            padding_values=[np.int64(9)],
+            output_shapes=[[None, None]],
+        ),
+        (tf.int64,),
+        ([None, None],),
+    )
+
+
+@plain
+def records_of_fixed_length_of_the_first_version():
+    path = write("fixed.bin", b"HHabcdefF")
+    made = tf.raw_ops.FixedLengthRecordDataset(
+        filenames=[path], header_bytes=2, record_bytes=3, footer_bytes=1, buffer_size=0
+    )
+    return Given(made, (tf.string,), ([],))
+
+
+@plain
+def one_worker_of_one():
+    return numbers(
+        tf.raw_ops.AutoShardDataset(input_dataset=variant(Dataset.range(4)), num_workers=1, index=0, **NUMBERS)
+    )
+
+
+@plain
+def the_fastest_of_equal_datasets():
+    inputs = [variant(Dataset.range(4)), variant(Dataset.range(4))]
+    return numbers(tf.raw_ops.ChooseFastestDataset(input_datasets=inputs, num_experiments=2, **NUMBERS))
+
+
+@plain
+def threads_pauses_and_statistics():
+    data = variant(Dataset.range(4))
+    pool = tf.raw_ops.ThreadPoolHandle(num_threads=2, display_name="pool")
+    data = tf.raw_ops.ThreadPoolDataset(input_dataset=data, thread_pool=pool, **NUMBERS)
+    data = tf.raw_ops.SleepDataset(input_dataset=data, sleep_microseconds=10, **NUMBERS)
+    data = tf.raw_ops.LatencyStatsDataset(input_dataset=data, tag="t", **NUMBERS)
+    data = tf.raw_ops.BytesProducedStatsDataset(input_dataset=data, tag="b", **NUMBERS)
+    aggregator = tf.raw_ops.StatsAggregatorHandle()
+    return numbers(
+        tf.raw_ops.SetStatsAggregatorDataset(
+            input_dataset=data, stats_aggregator=aggregator, tag="", counter_prefix="", **NUMBERS
+        )
+    )
+
+
+@plain
+def wrapped_datasets():
+    wrapped = tf.raw_ops.WrapDatasetVariant(input_handle=variant(Dataset.range(3)))
+    return numbers(tf.raw_ops.UnwrapDatasetVariant(input_handle=wrapped))
+
+
+@plain
+def elements_copied_to_a_device():
+    return Dataset.range(5).apply(experimental.copy_to_device("/cpu:0")).prefetch(1)
+
+
 FOLDER = tempfile.mkdtemp()
 FILES = {}
 
