@@ -5,7 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from mgjax.errors import InvalidArgumentError
 from mgjax.ops.registry import lower, table
+from mgjax.shapes import describe
 
 # Written as selections so that NaN passes, and so that jax.grad gives at the corners what the gradient ops give.
 
@@ -25,8 +27,9 @@ SELU_SCALE_ALPHA = 1.7580993408473768599
 
 
 def selu(features):
-    below = SELU_SCALE_ALPHA * jnp.expm1(jnp.where(features < 0, features, 0))
-    return jnp.where(features < 0, below, SELU_SCALE * features)
+    scale, scale_alpha = (features.dtype.type(x) for x in (SELU_SCALE, SELU_SCALE_ALPHA))
+    below = scale_alpha * jnp.expm1(jnp.where(features < 0, features, 0))
+    return jnp.where(features < 0, below, scale * features)
 
 
 def softplus(features):
@@ -60,7 +63,9 @@ def elu_grad(gradients, outputs):
 
 @lower("SeluGrad")
 def selu_grad(gradients, outputs):
-    return gradients * jnp.where(outputs < 0, outputs + SELU_SCALE_ALPHA, outputs.dtype.type(SELU_SCALE))
+    return gradients * jnp.where(
+        outputs < 0, outputs + outputs.dtype.type(SELU_SCALE_ALPHA), outputs.dtype.type(SELU_SCALE)
+    )
 
 
 @lower("SoftplusGrad")
@@ -75,12 +80,12 @@ def softsign_grad(gradients, features):
 
 @lower("LeakyRelu")
 def leaky_relu(features, *, alpha=0.2):
-    return jnp.where(features > 0, features, alpha * features)
+    return jnp.where(features > 0, features, features.dtype.type(alpha) * features)
 
 
 @lower("LeakyReluGrad")
 def leaky_relu_grad(gradients, features, *, alpha=0.2):
-    return jnp.where(features > 0, gradients, alpha * gradients)
+    return jnp.where(features > 0, gradients, gradients.dtype.type(alpha) * gradients)
 
 
 def _channel_axis(rank, data_format):
@@ -90,11 +95,19 @@ def _channel_axis(rank, data_format):
 @lower("BiasAdd", "BiasAddV1")
 def bias_add(value, bias, *, data_format="NHWC"):
     """Adds `bias` along the last axis, or along axis 1 if `data_format` is NCHW, whatever the rank."""
+    channels = value.shape[_channel_axis(len(value.shape), data_format)]
+    if bias.shape != (channels,):
+        raise InvalidArgumentError(
+            f"Must provide as many biases as the channel dimension of the input tensor: {describe(bias.shape)} vs. {channels} "
+            f"in {describe(value.shape)}"
+        )
     return value + lax.expand_dims(bias, _other_axes(value.ndim, data_format))
 
 
 @lower("BiasAddGrad")
 def bias_add_grad(out_backprop, *, data_format="NHWC"):
+    if len(out_backprop.shape) < 2:
+        raise InvalidArgumentError(f"Input tensor must be at least 2D: {describe(out_backprop.shape)}")
     return jnp.sum(out_backprop, _other_axes(out_backprop.ndim, data_format), dtype=out_backprop.dtype)
 
 

@@ -130,7 +130,12 @@ def _reinterpret(x, dtype):
 
 def complex_(xp, real, imag):
     real, imag = xp.broadcast_arrays(real, imag)
-    return lax.complex(real, imag) if xp is jnp else (real + 1j * imag).astype(f"complex{16 * real.dtype.itemsize}")
+    if xp is jnp:
+        return lax.complex(real, imag)
+    real, imag = np.broadcast_arrays(real, imag)
+    number = np.empty(real.shape, f"complex{16 * real.dtype.itemsize}")
+    number.real, number.imag = real, imag
+    return number
 
 
 table({"Complex": both(complex_)}, "real", "imag")

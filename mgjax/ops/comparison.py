@@ -73,7 +73,9 @@ def not_equal(x, y, *, incompatible_shape_error=True):
 
 @lower("ApproximateEqual")
 def approximate_equal(x, y, *, tolerance=1e-5):
-    """Whether |x - y| < tolerance."""
+    """Whether |x - y| < tolerance; of one shape."""
+    if x.shape != y.shape:
+        raise InvalidArgumentError(f"x and y must be of the same shape. x shape: {x.shape}. y shape: {y.shape}")
     xp = array_module(x, y)
     difference = xp.abs(x - y)
     return difference < np.asarray(tolerance, difference.dtype)

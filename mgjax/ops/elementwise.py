@@ -424,6 +424,7 @@ table(
 
 @lower("ClipByValue")
 def clip_by_value(t, clip_value_min, clip_value_max):
-    """t moved into [clip_value_min, clip_value_max]; NaN stays (cwise_op_clip.cc)."""
+    """t moved into [clip_value_min, clip_value_max], the minimum where that is greater; NaN stays (cwise_op_clip.cc)."""
     xp = array_module(t, clip_value_min, clip_value_max)
-    return xp.where(t > clip_value_max, clip_value_max, xp.where(t < clip_value_min, clip_value_min, t))
+    below = xp.where(t > clip_value_max, clip_value_max, t)
+    return xp.where(below < clip_value_min, clip_value_min, below)

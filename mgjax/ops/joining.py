@@ -75,6 +75,15 @@ def concat(concat_dim: Static, values):
 def concat_offset(concat_dim: Static, shape: Static):
     """Where each of the concatenated arrays begins in the whole, given their shapes."""
     axis = _axis(concat_dim, len(shape[0]))
+    for i, sizes in enumerate(shape):
+        if len(sizes) != len(shape[0]):
+            raise InvalidArgumentError(f"input {i} should contain {len(shape[0])} elements, but got {len(sizes)}")
+        for j, (wanted, size) in enumerate(zip(shape[0], sizes, strict=True)):
+            if j != axis and wanted != size:
+                raise InvalidArgumentError(
+                    f"All dimensions except {axis} must match. Input {i} has shape {describe(sizes)} and doesn't match "
+                    f"input 0 with shape {describe(shape[0])}"
+                )
     offsets = np.cumsum([0, *(s[axis] for s in shape[:-1])])
     starts = [np.zeros_like(s) for s in shape]
     for start, offset in zip(starts, offsets, strict=True):
@@ -101,6 +110,10 @@ def split_v(value, size_splits: Static, split_dim: Static, *, num_split):
     axis = _axis(split_dim, len(value.shape))
     sizes = [int(n) for n in size_splits]
     total = value.shape[axis]
+    if num_split == 1 and sizes != [total]:
+        raise InvalidArgumentError(
+            f"If there is only one output, it must have the same size as the input. Input size: {total} output size: {sizes[0]}"
+        )
     if -1 in sizes:
         sizes[sizes.index(-1)] = total - sum(n for n in sizes if n != -1)
     if sum(sizes) != total or min(sizes) < 0:
@@ -167,19 +180,25 @@ def mirror_pad(input, paddings: Static, *, mode):
     """The array's reflection around it: without the border elements (REFLECT) or with them (SYMMETRIC)."""
     widths = [(int(before), int(after)) for before, after in np.reshape(paddings, (-1, 2))]
     limit = 1 if mode == "REFLECT" else 0
-    for axis, width in enumerate(widths):
-        if min(width) < 0 or max(width) > input.shape[axis] - limit:
+    _check_mirror(widths, input.shape, limit, "dimension")
+    return array_module(input).pad(input, widths, mode=mode.lower()) if widths else input
+
+
+def _check_mirror(widths, shape, limit, what):
+    """Of an axis, at most all elements are reflected, or with a `limit` of 1 all but the border one."""
+    for size, (before, after) in zip(shape, widths, strict=True):
+        if min(before, after) < 0 or max(before, after) > size - limit:
             raise InvalidArgumentError(
-                f"paddings must be {'less than' if limit else 'no greater than'} the dimension size: {width[0]}, "
-                f"{width[1]} {'not less than' if limit else 'greater than'} {input.shape[axis]}"
+                f"paddings must be {'less than' if limit else 'no greater than'} the {what} size: {before}, "
+                f"{after} {'not less than' if limit else 'greater than'} {size}"
             )
-    return array_module(input).pad(input, widths, mode=mode.lower())
 
 
 @lower("MirrorPadGrad")
 def mirror_pad_grad(input, paddings: Static, *, mode):
     """Pullback of `mirror_pad`: what was reflected is added to its source, axis by axis."""
     shape = [n - int(before) - int(after) for n, (before, after) in zip(input.shape, paddings, strict=True)]
+    _check_mirror(np.asarray(paddings).tolist(), shape, 1 if mode == "REFLECT" else 0, "output dimension")
     for axis, (before, after) in enumerate(np.asarray(paddings).tolist()):
         if before or after:
             input = _fold_back(jnp.asarray(input), axis, before, after, shape[axis], 1 if mode == "REFLECT" else 0)

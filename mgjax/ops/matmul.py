@@ -14,7 +14,7 @@ from jax import lax
 
 from mgjax.errors import InvalidArgumentError, UnsupportedError
 from mgjax.ops.elementwise import is_complex
-from mgjax.ops.registry import Static, array_module, lower
+from mgjax.ops.registry import Static, array_module, is_known, lower
 from mgjax.shapes import describe
 
 #: The most terms of a float16 sum that are added one by one.
@@ -134,7 +134,17 @@ def cross(a, b):
 def matrix_band_part(input, num_lower, num_upper):
     """The matrices with zeros outside the band; a negative number keeps the whole triangle."""
     xp = array_module(input, num_lower, num_upper)
+    if len(input.shape) < 2:
+        raise InvalidArgumentError(f"input must be at least 2-dim, received shape: {list(input.shape)}")
     rows, columns = input.shape[-2:]
+    for name, number, size, what in (
+        ("num_lower", num_lower, rows, "rows"),
+        ("num_upper", num_upper, columns, "columns"),
+    ):
+        if is_known(number) and number > size:
+            raise InvalidArgumentError(
+                f"{name} must be negative or less or equal to number of {what} ({size}) got: {number}"
+            )
     below = np.arange(rows)[:, None] - np.arange(columns)
     is_kept = ((num_lower < 0) | (below <= num_lower)) & ((num_upper < 0) | (-below <= num_upper))
     return xp.where(is_kept, input, np.zeros((), input.dtype))

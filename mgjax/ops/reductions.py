@@ -54,7 +54,8 @@ def mean(input, reduction_indices: Static, *, keep_dims=False):
         return (xp.sign(total) * quotient).astype(input.dtype)
     with np.errstate(all="ignore"):
         total = xp.sum(input, axes, dtype=input.dtype, keepdims=keep_dims)
-        return total / np.asarray(count, input.dtype)
+        # Eigen multiplies complex sums by zero there.
+        return total if is_complex(input) and not count else total / np.asarray(count, input.dtype)
 
 
 def _extreme(input, indices, keep_dims, name):

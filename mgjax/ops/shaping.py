@@ -248,9 +248,9 @@ def data_format_dim_map(x, *, src_format="NHWC", dst_format="NCHW"):
 
 @lower("DataFormatVecPermute")
 def data_format_vec_permute(x, *, src_format="NHWC", dst_format="NCHW"):
-    """A row for each axis of one format (of two rows: the spatial ones) in the order of another."""
-    if x.shape[0] == 2 < len(src_format):
-        src_format, dst_format = ("".join(c for c in f if c in "HW") for f in (src_format, dst_format))
+    """A row for each axis of one format (of two rows fewer: the spatial ones) in the order of another."""
+    if x.shape[0] == len(src_format) - 2:
+        src_format, dst_format = ("".join(c for c in f if c in "DHW") for f in (src_format, dst_format))
     return x[np.array([src_format.index(letter) for letter in dst_format])]
 
 
@@ -283,7 +283,8 @@ def ones_like(x):
 @lower("Empty")
 def empty(shape: Static, *, dtype, init=False):
     """Zeros; TensorFlow promises them only with `init`."""
-    return np.broadcast_to(np.zeros((), dtype.numpy), tuple(int(n) for n in shape))
+    nothing = np.array(b"", object) if dtype.numpy.kind == "O" else np.zeros((), dtype.numpy)
+    return np.broadcast_to(nothing, tuple(int(n) for n in shape))
 
 
 @lower("Range")

@@ -9,6 +9,7 @@ Where errors are ignored, gathers give zeros for an index out of range, as Tenso
 from __future__ import annotations
 
 import functools
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -344,7 +345,8 @@ def gather_v2(params, indices, axis: Static, *, batch_dims=0):
     if is_known([params, indices]):
         batch = params.shape[:batch_dims]
         parts = [function(params[i], indices[i]) for i in np.ndindex(batch)]
-        return np.stack(parts).reshape(batch + parts[0].shape)
+        shape = params.shape[:axis] + indices.shape[batch_dims:] + params.shape[axis + 1 :]
+        return np.array(parts, params.dtype).reshape(shape) if parts else np.zeros(shape, params.dtype)
     for _ in range(batch_dims):
         function = jax.vmap(function)
     return function(jnp.asarray(params), jnp.asarray(indices))
@@ -377,6 +379,10 @@ def gather_nd(params, indices):
     if depth > len(params.shape):
         raise InvalidArgumentError(
             f"index innermost dimension length must be <= params rank; saw: {depth} vs. {len(params.shape)}"
+        )
+    if not math.prod(params.shape) and math.prod(indices.shape[:-1]):
+        raise InvalidArgumentError(
+            f"Requested more than 0 entries, but params is empty.  Params shape: {describe(params.shape)}"
         )
     xp = array_module(params, indices)
     if depth == 0:

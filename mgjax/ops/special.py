@@ -14,21 +14,43 @@ from jax.scipy import special
 from mgjax.ops.registry import table
 
 
-def _broadcasting(function):
-    def run(*operands):
-        return function(*jnp.broadcast_arrays(*operands))
+def _of_positive(function, **at):
+    """The incomplete gamma function: NaN unless a > 0 (Eigen's igamma_impl), and what it is at zero and at infinity."""
 
-    return run
-
-
-def _of_positive(function):
-    # Eigen's igamma_impl: NaN unless a > 0.
     def run(a, x):
         a, x = jnp.broadcast_arrays(a, x)
         is_positive = a > 0
-        return jnp.where(is_positive, function(jnp.where(is_positive, a, a.dtype.type(1)), x), a.dtype.type(np.nan))
+        value = jnp.where(is_positive, function(jnp.where(is_positive, a, a.dtype.type(1)), x), a.dtype.type(np.nan))
+        if "infinity" in at:
+            value = jnp.where(is_positive & jnp.isfinite(a) & (x == np.inf), a.dtype.type(at["infinity"]), value)
+        return jnp.where(x == 0, a.dtype.type(at["zero"]), value) if "zero" in at else value
 
     return run
+
+
+def zeta(x, q):
+    """Hurwitz's function, with the poles that 1.15's Eigen gives it (`zeta_impl`): inf at 1 and at integers not above 0."""
+    x, q = jnp.broadcast_arrays(x, q)
+    number = x.dtype.type
+    value = jnp.where((q <= 0) & (x != jnp.floor(x)), number(np.nan), lax.zeta(x, q))
+    value = jnp.where((q <= 0) & (q == jnp.floor(q)), number(np.inf), value)
+    return jnp.where(x == 1, number(np.inf), jnp.where(x < 1, number(np.nan), value))
+
+
+def polygamma(a, x):
+    """The a-th derivative of digamma; NaN for what is not an integer."""
+    a, x = jnp.broadcast_arrays(a, x)
+    one = a.dtype.type(1)
+    sign = jnp.where(a % 2 == 0, -one, one)
+    value = jnp.where(a == 0, digamma(x), sign * jnp.exp(lax.lgamma(a + one)) * zeta(a + one, x))
+    return jnp.where(a == jnp.floor(a), value, a.dtype.type(np.nan))
+
+
+def betainc(a, b, x):
+    """The regularized incomplete beta function; 0 at 0 and 1 at 1 even where a or b is NaN, as Eigen has it."""
+    a, b, x = jnp.broadcast_arrays(a, b, x)
+    value = jnp.where((x == 0) | (x == 1), x, lax.betainc(a, b, x))
+    return jnp.where((a <= 0) | (b <= 0), a.dtype.type(np.nan), value)
 
 
 def expint(x):
@@ -65,13 +87,13 @@ table(
 )
 table(
     {
-        "Igamma": _of_positive(lax.igamma),
+        "Igamma": _of_positive(lax.igamma, zero=0),
         "Igammac": _of_positive(lax.igammac),
-        "IgammaGradA": _broadcasting(lax.igamma_grad_a),
-        "Polygamma": _broadcasting(lax.polygamma),
+        "IgammaGradA": _of_positive(lax.igamma_grad_a, zero=0, infinity=0),
+        "Polygamma": polygamma,
     },
     "a",
     "x",
 )
-table({"Zeta": _broadcasting(lax.zeta)}, "x", "q")
-table({"Betainc": _broadcasting(lax.betainc)}, "a", "b", "x")
+table({"Zeta": zeta}, "x", "q")
+table({"Betainc": betainc}, "a", "b", "x")

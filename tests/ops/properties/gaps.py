@@ -1,0 +1,146 @@
+"""What the properties do not cover, each row with its reason; and calls that once differed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from mgjax import dtypes, host  # noqa: F401  (`host` registers its ops)
+from mgjax.ops import REGISTRY
+from tests.ops.properties.kernels import kernels_of, op_def_of
+from tests.ops.properties.recipes import Call
+
+# Lowerings of which no calls are drawn.
+
+NOT_DRAWN: dict[str, str] = {}
+
+
+def not_drawn(reason: str, *ops: str) -> None:
+    NOT_DRAWN.update(dict.fromkeys(ops, reason))
+
+
+for op in REGISTRY:
+    if op_def_of(op) is None:
+        not_drawn("TensorFlow 2 has no such op; the recorded runs of 1.15 have it", op)
+    elif not kernels_of(op):
+        not_drawn("TensorFlow 2 has no CPU kernel for it; the recorded runs of 1.15 have it", op)
+    elif REGISTRY[op].draws or REGISTRY[op].function.__module__.startswith("mgjax.ops.random"):
+        not_drawn("random: its streams are compared number by number in its own tests", op)
+
+
+NOT_YET = (
+    "blocks", "candidates", "checks", "colors", "convolution", "ctc", "fourier", "fractional_pooling", "images",
+    "linear_algebra", "lists", "losses", "normalization", "optimizers", "pooling", "quantization", "quantized", "recurrent_blocks", "resizing", "scatter", "segments", "sorting",
+    "sources", "sparse", "sparse_optimizers", "suppression", "tensor_arrays", "variables",
+)  # fmt: skip
+for op, lowering in REGISTRY.items():
+    package, _, module = lowering.function.__module__.rpartition(".")
+    if op not in NOT_DRAWN and (package == "mgjax.host" or (module in NOT_YET and package == "mgjax.ops")):
+        not_drawn("its family has no recipe yet", op)
+
+
+# Calls of which TensorFlow 2 and mgjax make different things.
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Some calls of some ops, with the reason why they may differ.
+
+    Attributes:
+        ops: the ops.
+        reason: why.
+        when: which of their calls; by default all.
+        only: "refusal" where what may differ is only whether the call is refused, "compiled" where only what is compiled
+            differs, "" where both compute and the values may differ too.
+    """
+
+    ops: tuple[str, ...]
+    reason: str
+    when: Callable[[Call], bool] = lambda call: True
+    only: str = ""
+
+
+def is_floating(call: Call) -> bool:
+    return any(x.dtype.kind in "fV" for x in call.inputs.values() if isinstance(x, np.ndarray))
+
+
+def _any(call: Call, name: str, test: Callable[[np.ndarray], np.ndarray]) -> bool:
+    return bool(np.any(test(call.inputs[name])))
+
+
+def _is_pole(x: np.ndarray) -> np.ndarray:
+    with np.errstate(invalid="ignore"):
+        return ((x <= 0) & (x == np.floor(x))) | np.isinf(x)
+
+
+DIFFERENCES: tuple[Difference, ...] = (
+    Difference(("TruncateDiv",), "1.15 divides floating numbers without truncating", is_floating),
+    Difference(("Round",), "1.15 leaves integers as they are; 2.21 gives zeros", lambda c: not is_floating(c)),
+    Difference(
+        ("Maximum", "Minimum", "Max", "Min"),
+        "a NaN wins in 2; in 1.15 it loses or wins by its place",
+        lambda call: any(np.isnan(x).any() for x in call.inputs.values() if x.dtype.kind in "fV"),
+    ),
+    Difference(
+        ("Gather", "GatherV2"),
+        "2 takes nothing from an empty array where 1.15 refuses the index",
+        lambda call: 0 in call.inputs["params"].shape,
+        only="refusal",
+    ),
+    Difference(("Digamma",), "1.15 gives inf at the poles where 2 gives NaN", lambda call: _any(call, "x", _is_pole)),
+    Difference(("Zeta",), "1.15 gives inf at all integers not above 0", lambda call: _any(call, "q", lambda q: q <= 0)),
+    Difference(("Polygamma",), "as Zeta, in which it ends", lambda call: _any(call, "x", lambda x: x <= 0)),
+    Difference(("ToBool",), "TensorFlow does not convert every type", only="refusal"),
+    Difference(("UnravelIndex",), "1.15 does not check the indices, nor refuses to have none", only="refusal"),
+    Difference(
+        ("Slice",),
+        "a compiled slice takes an axis of size one whole, where its begin is traced and its size -1",
+        lambda call: any(call.inputs["size"][i] == -1 and n == 1 for i, n in enumerate(call.inputs["input"].shape)),
+        only="compiled",
+    ),
+)
+
+
+def differences(call: Call) -> list[Difference]:
+    return [row for row in DIFFERENCES if call.op in row.ops and row.when(call)]
+
+
+# Calls that once differed.
+
+
+def find(op: str, *inputs: object, **attrs: object) -> Call:
+    """A call with inputs in order (arrays, or lists of them), all attrs given or defaults."""
+    op_def = op_def_of(op)
+    assert op_def is not None, op
+    operands = [[np.asarray(x) for x in value] if isinstance(value, list) else np.asarray(value) for value in inputs]
+    defaults = {attr.name: attr.default for attr in op_def.attrs.values() if attr.has_default}
+    types: dict[str, object] = {}
+    for arg, value in zip(op_def.inputs, operands, strict=True):
+        first = value[0] if isinstance(value, list) else value
+        if arg.type_attr:
+            types[arg.type_attr] = dtypes.from_numpy(first.dtype)
+        if arg.number_attr:
+            types[arg.number_attr] = len(value)
+    return Call(
+        op, dict(zip([arg.name for arg in op_def.inputs], operands, strict=True)), {**defaults, **types, **attrs}
+    )
+
+
+f32, i32 = np.float32, np.int32
+
+FINDS = (
+    find("ClipByValue", f32([0.25, 5, -5, np.nan]), f32(1.28), f32(-1)),
+    find("ApproximateEqual", f32(1), f32([1, 2])),
+    find("Mean", np.zeros((0, 4), np.complex64), i32([0])),
+    find("Empty", i32([2]), dtype=dtypes.string, init=True),
+    find("DataFormatVecPermute", i32([7, 8, 9]), src_format="NDHWC", dst_format="NCDHW"),
+    find("ConcatOffset", i32(0), [i32([1, 3]), i32([1, 3, 1])]),
+    find("ConcatOffset", i32(0), [i32([1, 3]), i32([1, 4])]),
+    find("MirrorPad", f32(2), np.zeros((0, 2), i32), mode="REFLECT"),
+    find("MirrorPadGrad", np.ones((10,), f32), i32([[5, 2]]), mode="REFLECT"),
+    find("MatrixBandPart", np.ones((2, 3), f32), i32(3), i32(0)),
+    find("GatherV2", np.ones((0, 2), f32), np.zeros((0,), i32), i32(1), batch_dims=1),
+    find("GatherNd", np.ones((0, 0, 1), f32), np.zeros((1, 0), i32)),
+)
