@@ -1,3 +1,15 @@
 """The constraints of each family of ops, a few lines each. An op without an entry here is drawn as an elementwise one."""
 
-from tests.ops.properties.families import elementwise, joining, matmul, reductions, shaping, slicing  # noqa: F401
+from tests.ops.properties.families import (  # noqa: F401
+    elementwise,
+    fourier,
+    joining,
+    linear_algebra,
+    losses,
+    matmul,
+    reductions,
+    segments,
+    shaping,
+    slicing,
+    sorting,
+)
