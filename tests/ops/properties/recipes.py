@@ -147,7 +147,13 @@ class Recipe:
         self.call.attrs.update(attrs)
 
     def _draw_attrs(self, family_: Family) -> None:
-        kernel = self.choice(kernels_of(self.op_def.name) or ({},))
+        kernel = self.choice(
+            [
+                kernel
+                for kernel in kernels_of(self.op_def.name)
+                if all(not set(types).isdisjoint(kernel.get(name, types)) for name, types in family_.types.items())
+            ]
+        )
         for attr in self.op_def.attrs.values():
             if attr.name in family_.attrs:
                 value = family_.attrs[attr.name]
