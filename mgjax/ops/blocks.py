@@ -47,6 +47,9 @@ def batch_to_space_nd(input, block_shape: Static, crops: Static):
     x = x.transpose([count, *pairs, *range(2 * count + 1, len(x.shape))])
     whole = [size * block for size, block in zip(spatial, blocks, strict=True)]
     x = x.reshape([batch // product, *whole, *rest])
+    for axis, (size, (before, after)) in enumerate(zip(whole, np.reshape(crops, (-1, 2)).tolist(), strict=True)):
+        if size < before + after:
+            raise InvalidArgumentError(f"cropped_shape[{axis}]={size - before - after} must be non-negative")
     kept = [
         slice(int(before), size - int(after))
         for size, (before, after) in zip(whole, np.reshape(crops, (-1, 2)), strict=True)

@@ -3,7 +3,9 @@
 import jax.numpy as jnp
 import numpy as np
 
+from mgjax.errors import InvalidArgumentError
 from mgjax.ops.registry import lower
+from mgjax.shapes import describe
 
 
 @lower("RGBToHSV")
@@ -41,9 +43,15 @@ def _pure(hue, low, high):
     return jnp.stack([low + jnp.clip(part, 0, 1) * (high - low) for part in parts], -1)
 
 
+def _check_image(images):
+    if len(images.shape) < 3:
+        raise InvalidArgumentError(f"input must be at least 3-D, got shape{describe(images.shape)}")
+
+
 @lower("AdjustHue")
 def adjust_hue(images, delta):
     """Turns the hue by `delta` of the full circle."""
+    _check_image(images)
     hue, low, high = _hue(images)
     # In float32, as in adjust_hue_op.cc, whatever the images are.
     hue = jnp.mod(hue.astype(np.float32) + delta * 6, 6).astype(images.dtype)
@@ -53,6 +61,7 @@ def adjust_hue(images, delta):
 @lower("AdjustSaturation")
 def adjust_saturation(images, scale):
     """Multiplies the saturation, within [0, 1]."""
+    _check_image(images)
     hue, saturation, value = jnp.moveaxis(rgb_to_hsv(images), -1, 0)
     saturation = jnp.clip(saturation * scale.astype(images.dtype), 0, 1)
     return _pure(hue * 6, (1 - saturation) * value, value)

@@ -33,7 +33,12 @@ def crop_and_resize(image, boxes, box_ind, crop_size: Static, *, method="bilinea
     """
     if method not in ("bilinear", "nearest"):
         raise UnsupportedError(f"method {method!r} is not supported (bilinear, nearest are)")
-    image, boxes = jnp.asarray(image).astype(np.float32), jnp.asarray(boxes)
+    return _crop(jnp.asarray(image).astype(np.float32), boxes, box_ind, crop_size, method, extrapolation_value)
+
+
+def _crop(image, boxes, box_ind, crop_size, method, extrapolation_value):
+    """The crops, in the dtype of the image."""
+    boxes = jnp.asarray(boxes)
     rows = _crop_positions(boxes[:, 0], boxes[:, 2], image.shape[1], int(crop_size[0]))[:, :, None]
     columns = _crop_positions(boxes[:, 1], boxes[:, 3], image.shape[2], int(crop_size[1]))[:, None, :]
     batch = jnp.asarray(box_ind)[:, None, None]
@@ -49,7 +54,7 @@ def crop_and_resize(image, boxes, box_ind, crop_size: Static, *, method="bilinea
         upper = at[0][0] + (at[0][1] - at[0][0]) * x
         lower_ = at[1][0] + (at[1][1] - at[1][0]) * x
         value = upper + (lower_ - upper) * y
-    return jnp.where(inside[..., None], value, np.float32(extrapolation_value))
+    return jnp.where(inside[..., None], value, image.dtype.type(extrapolation_value))
 
 
 def _crop_positions(first, last, size, crop_size):
@@ -65,10 +70,12 @@ def crop_and_resize_grad_image(grads, boxes, box_ind, image_size: Static, *, T, 
     """Transpose of `crop_and_resize` in its images, in the dtype `T`."""
 
     def forward(image):
-        return crop_and_resize(image, boxes, box_ind, grads.shape[1:3], method=method)
+        return _crop(image, boxes, box_ind, grads.shape[1:3], method, 0.0)
 
-    operand = jax.ShapeDtypeStruct(tuple(map(int, image_size)), np.float32)
-    return jax.linear_transpose(forward, operand)(jnp.asarray(grads))[0].astype(T.numpy)
+    # Weights are float32, sums are in T.
+    dtype = np.promote_types(np.float32, T.numpy)
+    operand = jax.ShapeDtypeStruct(tuple(map(int, image_size)), dtype)
+    return jax.linear_transpose(forward, operand)(jnp.asarray(grads, dtype))[0].astype(T.numpy)
 
 
 @lower("CropAndResizeGradBoxes")

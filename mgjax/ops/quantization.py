@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mgjax.errors import UnsupportedError
+from mgjax.errors import InvalidArgumentError, UnsupportedError
 from mgjax.ops.registry import Static, lower
 
 
@@ -45,6 +45,8 @@ def quantize_v2(
     """Integers of type `T`, and the range that they span, which holds zero and is not too small."""
     if mode not in ("MIN_COMBINED", "MIN_FIRST", "SCALED"):
         raise UnsupportedError(f"mode {mode!r} is not supported (MIN_COMBINED, MIN_FIRST, SCALED are)")
+    if round_mode == "HALF_TO_EVEN" and mode != "SCALED":
+        raise InvalidArgumentError(f"Round mode 'HALF_TO_EVEN' only supported for mode 'SCALED', but mode is '{mode}'.")
     lowest, highest, steps = _limits(T.numpy)
     minimum = jnp.minimum(min_range, np.float32(0))
     least = jnp.maximum(jnp.maximum(jnp.abs(min_range), jnp.abs(max_range)), np.float32(1)) * ensure_minimum_range

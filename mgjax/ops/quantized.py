@@ -20,7 +20,8 @@ _LERP_BITS = {1: 7, 4: 30}
 def _step(dtype, low, high):
     """The real number that one integer stands for, float64."""
     info = np.iinfo(dtype)
-    return (jnp.asarray(high, np.float64) - jnp.asarray(low, np.float64)) / (float(info.max) - float(info.min))
+    span = jnp.asarray(high, np.float32) - jnp.asarray(low, np.float32)
+    return span.astype(np.float64) / (float(info.max) - float(info.min))
 
 
 def _to_integer(real, dtype, low, high):
@@ -252,9 +253,9 @@ def _limit(integers, low, high, least, most):
 
 @lower("RequantizationRange")
 def requantization_range(input, input_min, input_max):
-    """The range that the values use, widened to hold zero."""
+    """The range that the values use, widened below to hold zero."""
     used = [_to_real(extreme, input_min, input_max) for extreme in (jnp.min(input), jnp.max(input))]
-    return jnp.minimum(used[0], 0), jnp.maximum(used[1], 0)
+    return jnp.minimum(used[0], 0), used[1]
 
 
 @lower("Requantize")

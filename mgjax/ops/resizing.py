@@ -81,7 +81,8 @@ _MOST_TAPS = 16
 
 def _pull_back(taps, grads, original_image, align_corners, half_pixel_centers):
     """Collects, for each source pixel, from the new ones around it: much faster than scattering to it."""
-    grads = jnp.asarray(grads, np.float32)
+    # Weights are float32, sums are in the dtype of the image (resize_bilinear_op.cc), and never narrower.
+    grads = jnp.asarray(grads, np.promote_types(np.float32, original_image.dtype))
     for axis in (1, 2):
         size, new_size = original_image.shape[axis], grads.shape[axis]
         sources, weights = map(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -34,8 +35,22 @@ def run_known(call: Call) -> list[np.ndarray]:
     lowering = REGISTRY[call.op]
     function = lowering.numpy or lowering.function
     with jax.enable_x64(True):
-        outputs = function(*(call.inputs[name] for name in lowering.parameters), **keywords_of(lowering, call))
-        return [to_numpy(x) for x in flat(outputs)]
+        ask(call, None)
+        outputs = flat(function(*(call.inputs[name] for name in lowering.parameters), **keywords_of(lowering, call)))
+        ask(call, outputs)
+        return [to_numpy(x) for x in outputs]
+
+
+def ask(call: Call, outputs: list[Any] | None) -> None:
+    """Raises what the lowering's checks refuse: those of the operands, or with `outputs` those of the results."""
+    for check in REGISTRY[call.op].checks:
+        names = list(inspect.signature(check).parameters)
+        if ("outputs" in names) is (outputs is None):
+            continue
+        given = {**call.attrs, **call.inputs, "outputs": outputs}
+        for claim in check(**{name: given[name] for name in names if name in given}):
+            if not np.all(claim.holds):
+                raise claim.error(claim.text())
 
 
 def to_numpy(value: Any) -> np.ndarray:

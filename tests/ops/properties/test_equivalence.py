@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from mgjax.ops import REGISTRY
 from tests.ops.properties import families  # noqa: F401
 from tests.ops.properties.check import check
-from tests.ops.properties.gaps import DIFFERENCES, FINDS, NOT_DRAWN
+from tests.ops.properties.gaps import DIFFERENCES, FINDS, NO_RECIPE, NOT_DRAWN
 from tests.ops.properties.kernels import kernels_of, op_def_of
-from tests.ops.properties.recipes import Call, calls
+from tests.ops.properties.recipes import FAMILIES, Call, calls
 
 EXPLORED = int(os.environ.get("MGJAX_EXPLORE") or 0)
 DRAWN = [op for op in REGISTRY if op not in NOT_DRAWN]
@@ -53,3 +53,7 @@ def test_ops_left_out_for_want_of_a_kernel_have_none():
         op for op, reason in NOT_DRAWN.items() if "TensorFlow 2 has no" in reason and op_def_of(op) and kernels_of(op)
     ]
     assert wrong == []
+
+
+def test_ops_with_a_recipe_are_drawn():
+    assert sorted(set(FAMILIES) & set(NO_RECIPE.split())) == []

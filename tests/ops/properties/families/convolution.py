@@ -223,8 +223,11 @@ def lrn(recipe: Recipe) -> None:
 @family("LRNGrad", bound=relative(400), types=FLOATS, depth_radius=2, bias=1.0, alpha=0.5, beta=0.5)
 def lrn_grad(recipe: Recipe) -> None:
     shape = recipe.shape(4, 4, sizes=(1, 2, 3, 5))
-    for name in ("input_grads", "input_image", "output_image"):
-        recipe.input(name, shape, flavor="plain")
+    recipe.input("input_grads", shape, flavor="plain")
+    x = recipe.input("input_image", shape, flavor="plain")
+    squares = np.pad(x * x, [(0, 0)] * 3 + [(2, 2)])
+    near = sum(squares[..., i : i + shape[-1]] for i in range(5))
+    recipe.give("output_image", x / np.sqrt(1 + 0.5 * near))
 
 
 def statistics_only_in_training(outputs: list[np.ndarray], call: Call) -> list[np.ndarray]:
