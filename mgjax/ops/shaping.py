@@ -157,7 +157,8 @@ def transpose(x, perm: Static):
 
 @lower("ConjugateTranspose")
 def conjugate_transpose(x, perm: Static):
-    return array_module(x).conj(transpose(x, perm))
+    transposed = transpose(x, perm)
+    return array_module(x).conj(transposed) if x.dtype.kind == "c" else transposed
 
 
 def _permutation(x, perm):
