@@ -23,7 +23,7 @@ def feature(values):
 def example(**features):
     return tf.train.Example(
         features=tf.train.Features(feature={k: feature(v) for k, v in features.items()})
-    ).SerializeToString()
+    ).SerializeToString(deterministic=True)
 
 
 def sequence(context, **lists):
@@ -32,7 +32,7 @@ def sequence(context, **lists):
         message.context.feature[key].CopyFrom(feature(values))
     for key, steps in lists.items():
         message.feature_lists.feature_list[key].feature.extend([feature(values) for values in steps])
-    return message.SerializeToString()
+    return message.SerializeToString(deterministic=True)
 
 
 EXAMPLES = np.array(
@@ -157,7 +157,7 @@ SEQUENCES = np.array(
 )
 
 
-@pytest.mark.parametrize("serialized", SEQUENCES)
+@pytest.mark.parametrize("serialized", SEQUENCES, ids=range(len(SEQUENCES)))
 def test_a_sequence_example(serialized):
     inputs = {
         "serialized": np.array(serialized, object),
