@@ -24,8 +24,8 @@ def evaluate_bounded_unique(evaluator: Evaluator, operation: Operation, environm
     dtype = operation.attributes.get("out_idx", int32).numpy
     if is_known(x):
         _, first, places = np.unique(x, return_index=True, return_inverse=True)
-        order = np.argsort(first)
-        return x[first[order]], np.argsort(order)[places].astype(dtype)
+        by_place = np.argsort(first)
+        return x[first[by_place]], np.argsort(by_place)[places].astype(dtype)
     if x.shape[0] == 0:
         return x, jnp.zeros(0, dtype)
     # Not `jnp.unique`, which is lowered outside of the 64-bit mode where the caller's jit is.
