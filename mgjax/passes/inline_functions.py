@@ -31,6 +31,7 @@ import numpy as np
 
 from mgjax import dtypes
 from mgjax.attributes import FunctionName
+from mgjax.errors import UnsupportedError
 from mgjax.ir import Block, Function, Operation, TensorType, Value, walk, walk_blocks
 from mgjax.passes.effects import GENERATOR, Traits
 from mgjax.passes.functionalize_conds import functionalize_conds
@@ -60,6 +61,9 @@ _LABELS = {
 
 RECURSION = "recursion"
 """The operation that calls a function in which it stands; its attribute `f` says which."""
+
+MOST_OPERATIONS = 1 << 22
+"""Operations: a graph that calls of functions would make larger than this is refused."""
 
 NO_GRADIENTS: Mapping[str, str] = {}
 
@@ -136,6 +140,7 @@ class _Inlining:
         self.ends: dict[Operation, Operation] = {}
         self.replaced: dict[Value, Value] = {}
         self.work: list[tuple[Operation, Place]] = []
+        self.count = 0
 
     def run(self, within: tuple[str, ...], path: str) -> None:
         """Inlines all calls, those of the functions in `within` excepted."""
@@ -247,6 +252,12 @@ class _Inlining:
     ) -> list[Operation]:
         """Moves the function's operations into the block; its parameters become the arguments."""
         functions = (*place.functions, function.name)
+        self.count += len(function.body.operations)
+        if self.count > MOST_OPERATIONS:
+            raise UnsupportedError(
+                f"calls of functions make more than {MOST_OPERATIONS} operations of the graph, at {prefix!r} by way of "
+                f"{' and '.join(map(repr, functions))}; fetch what does not need them"
+            )
         for parameter, argument in zip(function.body.parameters, arguments, strict=True):
             parameter.replace_uses(argument)
             self.replaced[parameter] = argument

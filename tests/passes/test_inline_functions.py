@@ -1,8 +1,11 @@
 """Library functions in the place of their calls."""
 
+import sys
+
 import pytest
 
 from mgjax import dtypes
+from mgjax.errors import UnsupportedError
 from mgjax.ir import Block, Function, Operation, TensorType, parse_function, parse_module, print_function, verify, walk
 from mgjax.passes.inline_functions import inline_functions
 from tests.passes.dataflow import run_structured
@@ -191,3 +194,16 @@ def test_a_thousand_calls_are_inlined():
     function = Function("main", block)
     inline_functions(function, library, TestTraits())
     assert function.body.results == function.body.parameters
+
+
+def test_a_library_that_doubles_with_each_call_is_refused(monkeypatch):
+    monkeypatch.setattr(sys.modules[inline_functions.__module__], "MOST_OPERATIONS", 1000)
+    calls = "%s = PartitionedCall(%a) {f = @f{0}} : (float32[]) %t = PartitionedCall(%s) {f = @f{0}} : (float32[])"
+    text = "graph @f0(%a: float32[]) { %n = Neg(%a) : (float32[]) return %n }"
+    for i in range(40):
+        text += f"graph @f{i + 1}(%a: float32[]) {{ {calls.replace('{0}', str(i))} return %t }}"
+    function = parse_function("graph @main(%x: float32[]) { %y = f40(%x) : (float32[]) return %y }")
+    functions = parse_module(text).functions
+    copies = lambda name: parse_function(print_function(functions[name.name])) if name.name in functions else None  # noqa: E731
+    with pytest.raises(UnsupportedError, match="more than 1000 operations"):
+        inline_functions(function, copies, TestTraits())
