@@ -58,6 +58,8 @@ def export_meta_graph(
     """
     if graph is None and graph_def is None:
         raise ValueError("what is to be exported? give graph=fn, or graph_def=")
+    if graph is not None and not (hasattr(graph, "graph") and hasattr(graph, "meta_graph")):
+        raise TypeError(f"graph must be fn, as mgjax.import_meta_graph gives it, not {type(graph).__name__}")
     source = meta_graph_pb2.MetaGraphDef() if graph is None else graph.meta_graph
     if graph_def is None:
         indexed = graph.graph

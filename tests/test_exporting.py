@@ -197,6 +197,7 @@ def test_info_and_saver_are_those_given_also_as_tensorflow_s_own_messages(export
     [
         ({}, ValueError),
         ({"graph_def": 3}, TypeError),
+        ({"graph": compat.Graph()}, TypeError),
         ({"saver_def": tf.GraphDef()}, TypeError),
         ({"meta_info_def": b""}, TypeError),
         ({"nosuch": 1}, TypeError),

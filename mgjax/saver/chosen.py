@@ -25,7 +25,7 @@ def chosen(function: GraphFunction, var_list: Any, covered: Iterable[Saved] = ()
 
     Args:
         function: the graph.
-        var_list: variables, by name or object, or entries `Saved`; or a mapping from key in the checkpoint to a variable, or
+        var_list: variables, by name or object, or only entries `Saved`; or a mapping from key in the checkpoint to a variable, or
             to the list of the parts of one.
         covered: entries to take for variables that are not renamed; others go under their own names.
 
@@ -44,10 +44,10 @@ def chosen(function: GraphFunction, var_list: Any, covered: Iterable[Saved] = ()
     else:
         if isinstance(var_list, str) or not isinstance(var_list, Iterable):
             raise TypeError(f"var_list is a list of variables, or a mapping from key to variable, not {var_list!r}")
-        for value in var_list:
-            if isinstance(value, Saved):
-                found.append(value)
-                continue
+        entries = list(var_list)
+        if entries and all(isinstance(value, Saved) for value in entries):
+            return entries  # as the graph's own nodes have them
+        for value in entries:
             variable = _variable(function, value)
             found.append(known.get(variable.name) or under_own_name(variable))
     _refuse_twice(found)
