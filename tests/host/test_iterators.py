@@ -380,3 +380,12 @@ def test_caches_and_generators_of_seeds_may_have_handles():
     elements = fn(fn.empty_state(), {}, "elements:0")[1].tolist()
     assert sorted(elements[:6]) == list(range(6))
     assert elements[:6] == elements[6:] != list(range(6))
+
+
+def test_a_cycle_of_any_length_costs_what_its_elements_cost():
+    def build():
+        initializable(Dataset.range(4).interleave(Dataset.range, cycle_length=2**60, block_length=1))
+
+    fn, _ = mgjax.import_meta_graph(meta_graph_of(build))
+    state, _ = fn(fn.empty_state(), {}, fn.operations["MakeIterator"])
+    assert [int(fn(state, {}, "IteratorGetNext:0")[1]) for _ in range(6)] == [0, 0, 0, 1, 1, 2]

@@ -376,8 +376,8 @@ class _PartsIterator(Taking):
             if any(np.ndim(component) == 0 or len(component) != len(batch[0]) for component in batch):
                 raise InvalidArgumentError("Cannot rebatch an element whose components are no batches of one size.")
             size = -(-len(batch[0]) // self._count)
-            cuts = [slice(i * size, (i + 1) * size) for i in range(self._count)]
-            self._parts = iter([tuple(component[cut] for component in batch) for cut in cuts])
+            cuts = (slice(i * size, (i + 1) * size) for i in range(self._count))
+            self._parts = (tuple([component[cut] for component in batch]) for cut in cuts)
 
 
 @lower("RebatchDataset", "ExperimentalRebatchDataset", host=True)

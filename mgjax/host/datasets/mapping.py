@@ -182,14 +182,15 @@ class _InterleaveIterator(Taking):
         self._f = place.callable(dataset.f)
         self._place = place
         self._block_length = dataset.block_length
-        self._open: list[Iterator[Element] | None] = [None] * dataset.cycle_length
+        self._cycle_length = dataset.cycle_length
+        self._open: dict[int, Iterator[Element]] = {}
         self._slot = 0
         self._taken = 0
         self._input_ended = False
 
     def __next__(self) -> Element:
-        while not self._input_ended or any(iterator is not None for iterator in self._open):
-            iterator = self._open[self._slot]
+        while not self._input_ended or self._open:
+            iterator = self._open.get(self._slot)
             if iterator is None:
                 if self._input_ended:
                     self._go_on()
@@ -201,13 +202,16 @@ class _InterleaveIterator(Taking):
                 if self._taken == self._block_length:
                     self._go_on()
                 return element
-            self._open[self._slot] = None
+            del self._open[self._slot]
             self._go_on()
         raise StopIteration
 
     def _go_on(self) -> None:
-        self._slot = (self._slot + 1) % len(self._open)
         self._taken = 0
+        self._slot = (self._slot + 1) % self._cycle_length
+        if self._input_ended and self._open:
+            # Slots that stay empty are passed at once: a graph may ask for any number of them.
+            self._slot = min((slot for slot in self._open if slot >= self._slot), default=min(self._open))
 
     def _fill_slot(self) -> None:
         try:
