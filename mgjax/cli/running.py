@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
+import sys
 import zipfile
 from typing import Any
 
 import numpy as np
 
 from mgjax.cli.values import read_value
-from mgjax.errors import FeedError, RestoreError
-from mgjax.function import GraphFunction
+from mgjax.errors import FeedError, OpError, RestoreError, UnsupportedError
+from mgjax.function import GraphFunction, State
 from mgjax.importing import import_meta_graph
 from mgjax.inspect import read_graph
 from mgjax.saver import Saver
@@ -41,6 +42,13 @@ def add_run(commands: Any) -> None:
     parser.add_argument("--fetch", metavar="NAME", action="append", required=True, help="a tensor or an operation")
     parser.add_argument("--save", metavar="FILE", help="save the results in FILE.npz instead of printing them")
     parser.add_argument("--save-variables", metavar="PREFIX", help="save the variables after the run as a checkpoint")
+    parser.add_argument(
+        "--allow-files",
+        metavar="PATH",
+        action="append",
+        default=[],
+        help="a file that the graph may read where it names one (a vocabulary, data), or a folder of such files",
+    )
     parser.add_argument("--seed", type=int, help="for random ops that have no seed of their own")
     parser.add_argument(
         "--tags", help="the tags of the MetaGraphDef that is wanted of a SavedModel, with commas between"
@@ -50,10 +58,10 @@ def add_run(commands: Any) -> None:
 
 def _run(chosen: Any) -> int:
     found = read_graph(chosen.file, tags=chosen.tags.split(",") if chosen.tags else None)
-    function, saver = import_meta_graph(found.meta_graph, unbound_inputs_col_name="")
+    function, saver = import_meta_graph(found.meta_graph, unbound_inputs_col_name="", allow_files=chosen.allow_files)
     feeds = dict(_feed(function, text) for text in chosen.feed)
     prefix = chosen.restore or (found.prefix if found.kind == "SavedModel" and not chosen.init else None)
-    state = _state(function, saver, chosen, prefix)
+    state = _with_tables(function, _state(function, saver, chosen, prefix))
     state, results = function(state, feeds, chosen.fetch)
     if chosen.save:
         path = chosen.save if chosen.save.endswith(".npz") else f"{chosen.save}.npz"
@@ -85,7 +93,16 @@ def _state(function: GraphFunction, saver: Saver | None, chosen: Any, prefix: st
         if saver is None:
             raise RestoreError(f"{chosen.file} has no variables to restore; leave --restore out")
         return saver.restore(prefix, seed=chosen.seed)
-    return function.init(chosen.seed) if chosen.init else function.empty_state(chosen.seed)
+    return function.init(chosen.seed, tables=False) if chosen.init else function.empty_state(chosen.seed)
+
+
+def _with_tables(function: GraphFunction, state: State) -> State:
+    """The state with its lookup tables filled; where they cannot be, only a fetch that needs them fails."""
+    try:
+        return function.init_tables(state)
+    except (OpError, UnsupportedError) as error:
+        print(f"the graph's tables are not filled: {error}", file=sys.stderr)
+        return state
 
 
 def _save(path: str, arrays: dict[str, np.ndarray]) -> None:

@@ -210,7 +210,7 @@ class GraphFunction:
             PermissionDeniedError: a table is filled from a file that the graph may not read (`allow_files` of the import).
         """
         initializers = [op for op in self.collections.get("table_initializer", ()) if isinstance(op, GraphOperation)]
-        return self(variables, {}, initializers)[0]
+        return self(variables, {}, initializers)[0] if initializers else as_state(variables)
 
     def _run(
         self,

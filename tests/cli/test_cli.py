@@ -212,3 +212,27 @@ def test_feeds_keep_what_they_are():
     from mgjax.function import Tensor
 
     assert_array_equal(read_value(IMAGES.partition("=")[2], Tensor("x:0", float32, None)), sample.load_digits()[0])
+
+
+TABLE = """
+graph_def {
+  node { name: "table" op: "HashTableV2"
+         attr { key: "key_dtype" value { type: DT_STRING } } attr { key: "value_dtype" value { type: DT_INT64 } } }
+  node { name: "file" op: "Const" attr { key: "dtype" value { type: DT_STRING } }
+         attr { key: "value" value { tensor { dtype: DT_STRING tensor_shape {} string_val: "WORDS" } } } }
+  node { name: "fill" op: "InitializeTableFromTextFileV2" input: "table" input: "file"
+         attr { key: "key_index" value { i: -2 } } attr { key: "value_index" value { i: -1 } } }
+  node { name: "size" op: "LookupTableSizeV2" input: "table" }
+}
+collection_def { key: "table_initializer" value { node_list { value: "fill" } } }
+"""
+
+
+def test_run_fills_tables_from_files_that_it_is_allowed(call, tmp_path):
+    (tmp_path / "words").write_text("a\nb\n")
+    (tmp_path / "table.meta").write_text(TABLE.replace("WORDS", str(tmp_path / "words")))
+    command = ["run", tmp_path / "table.meta", "--fetch", "size"]
+    status, out, err = call(*command, "--allow-files", tmp_path)
+    assert (status, err) == (0, "") and "2" in out
+    status, out, err = call(*command)
+    assert status == 0 and "0" in out and "allow_files" in err
