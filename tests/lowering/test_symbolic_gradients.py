@@ -6,6 +6,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 import mgjax
+import mgjax.compat.v1
 from mgjax.errors import UnsupportedError
 from tests.lowering.test_control_flow import plain_session
 from tests.ops.live import tf
@@ -94,9 +95,13 @@ def test_a_functions_gradient_is_tensorflows(make):
             wanted = session.run(fetches, feeds)
         graph_def = graph.as_graph_def()
     fn = mgjax.import_graph_def(graph_def)
-    for found, expected in zip(fn({}, feeds, fetches)[1], wanted, strict=True):
-        assert found.dtype == expected.dtype
-        assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+    with mgjax.compat.v1.Graph().as_default(), mgjax.compat.v1.Session() as session:
+        mgjax.compat.v1.import_graph_def(graph_def, name="")
+        in_a_session = session.run(fetches, feeds)
+    for run in (fn({}, feeds, fetches)[1], in_a_session):
+        for found, expected in zip(run, wanted, strict=True):
+            assert found.dtype == expected.dtype
+            assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 
 def symbolic(f, inputs, dys):

@@ -124,6 +124,7 @@ def _add_nodes(graph: Graph, meta_graph: Any, scope: str, input_map: Mapping[str
     target.library.function.extend(f for f in graph_def.library.function if f.signature.name not in known)
     target.library.gradient.extend(graph_def.library.gradient)
     graph.index.library.update({function.signature.name: function for function in target.library.function})
+    graph.index.gradients.update({entry.function_name: entry.gradient_func for entry in target.library.gradient})
     if first == 0 and graph_def.versions.producer:
         graph.index.producer = graph_def.versions.producer
         target.versions.CopyFrom(graph_def.versions)
