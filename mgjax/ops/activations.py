@@ -58,7 +58,7 @@ def relu6_grad(gradients, features):
 
 @lower("EluGrad")
 def elu_grad(gradients, outputs):
-    return jnp.where(outputs < 0, (outputs + 1) * gradients, gradients)
+    return jnp.where(outputs < 0, (outputs + outputs.dtype.type(1)) * gradients, gradients)
 
 
 @lower("SeluGrad")
