@@ -150,6 +150,10 @@ class _Frames:
             ):
                 self.dissolve(frame, inside)
                 continue
+            if self.is_left_at_once(frame, inside[frame]):
+                self.open_cycles(inside[frame])
+                self.dissolve(frame, inside)
+                continue
             loops = self.loops([operation for operation in inside[frame] if operation not in self.gone])
             count = Counter(operation for _, members in loops for operation in members)
             shared = {operation for operation in count if count[operation] > 1}
@@ -164,6 +168,37 @@ class _Frames:
                     if frame.parent is not None:
                         inside[frame.parent].append(operation)
         self.remove_unused()
+
+    def is_left_at_once(self, frame: _Frame, members: list[Operation]) -> bool:
+        """Whether nothing leaves the frame after its first round, though it has no loop: there all that leaves it also takes a
+        value that entered and is no constant, which only the first round sees."""
+        if any(operation.kind == "LoopCond" for operation in members):
+            return False
+        inside = set(members)
+        entered = [op for op in self.frame if op.kind in ENTERS and self.frame_after(op) == frame]
+        stack = [op for op in entered if not op.attributes.get("is_constant", False)]
+        first: set[Operation] = set()
+        while stack:
+            for value in stack.pop().results:
+                for user, _ in value.uses:
+                    if user in inside and user not in first and user.kind not in MERGES:
+                        first.add(user)
+                        stack.append(user)
+        return all(operation in first for operation in members if operation.kind in EXITS)
+
+    def open_cycles(self, members: list[Operation]) -> None:
+        """Takes the first round alone: a `Merge` hands on what entered, and nothing comes round."""
+        coming = {operation for operation in members if operation.kind in NEXT_ITERATIONS}
+        for operation in members:
+            kept = [value for value in operation.operands if value.producer not in coming]
+            if operation.kind in MERGES and len(kept) == 1 and not operation.results[1].uses:
+                operation.set_operands(kept)
+                operation.kind = "Identity"
+                operation.attributes = {"T": operation.attributes["T"]} if "T" in operation.attributes else {}
+                operation.results = operation.results[:1]
+        for operation in coming:
+            if not self.is_used(operation):
+                self.remove(operation)
 
     def dissolve(self, frame: _Frame, inside: dict[_Frame, list[Operation]]) -> None:
         """Makes a frame in which nothing comes round again part of the one around it."""

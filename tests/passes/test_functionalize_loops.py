@@ -80,6 +80,31 @@ def test_a_frame_in_which_nothing_comes_round_again_is_no_loop():
     )
 
 
+def test_a_cycle_whose_exit_takes_what_only_the_first_round_sees_is_no_loop():
+    """TensorFlow 1.15's own test of it (`testLoop_false`): the second round never gets a predicate."""
+    becomes(
+        """graph @main(%x: int32[]) {
+          %false = Const() {value = false} : (bool[])
+          %never = Enter(%false) {frame_name = "f"} : (bool[])
+          %in = Enter(%x) {frame_name = "f"} : (int32[])
+          %m = Merge(%in, %next) : (int32[], int32[])
+          %s = Switch(%m, %never) : (int32[], int32[])
+          %next = NextIteration(%s) : (int32[])
+          %exit = Exit(%s) : (int32[])
+          return %exit
+        }""",
+        """graph @main(%x: int32[]) {
+          %false = Const() {value = false} : (bool[])
+          %never = Identity(%false) : (bool[])
+          %in = Identity(%x) : (int32[])
+          %m = Identity(%in) : (int32[])
+          %s = Switch(%m, %never) : (int32[], int32[])
+          %exit = Identity(%s) : (int32[])
+          return %exit
+        }""",
+    )
+
+
 def test_inputs_from_different_frames_are_refused_as_in_tensorflow():
     text = """graph @main(%x: float32[]) {
       %a = Enter(%x) {frame_name = "f"} : (float32[])
