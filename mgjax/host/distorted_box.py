@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from mgjax.errors import InvalidArgumentError
-from mgjax.host.streams import below, words
+from mgjax.host.streams import Words, below
 from mgjax.ops import lower, philox
 
 _Box = tuple[int, int, int, int]
@@ -63,7 +63,7 @@ def sample_distorted_bounding_box_v2(
                 "provide any bounding boxes."
             )
         boxes = [(0, 0, height, width)]
-    stream = words(generator, 4 * max_attempts)
+    stream = Words.of(generator)
     low, high = (np.float32(x) for x in aspect_ratio_range)
     crop = (0, 0, height, width)
     for _ in range(max_attempts):

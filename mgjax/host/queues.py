@@ -9,6 +9,7 @@ once. Closing a queue waits behind those who are putting in. What errors say is 
 from __future__ import annotations
 
 import contextlib
+import secrets
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -19,7 +20,7 @@ from mgjax import dtypes as _dtypes
 from mgjax.dtypes import DType
 from mgjax.errors import CancelledError, InvalidArgumentError, OutOfRangeError
 from mgjax.host.context import RunContext
-from mgjax.host.shuffling import random_words
+from mgjax.host.streams import Words
 from mgjax.ops import HostObject, lower
 from mgjax.shapes import Shape, describe, is_compatible
 
@@ -313,7 +314,8 @@ class ShuffleQueue(Queue):
             raise InvalidArgumentError(f"capacity {self.capacity} must be >= min_after_dequeue {min_after_dequeue}")
         self._list: list[Element] = []
         self._min_after_dequeue = min_after_dequeue
-        self._words = random_words(*seeds)
+        # Two zeros stand for a pair from the operating system.
+        self._words = Words(*seeds) if any(seeds) else Words(secrets.randbits(64), secrets.randbits(64))
 
     def __len__(self) -> int:
         return len(self._list)

@@ -1,4 +1,4 @@
-"""The words of a random stream, one at a time."""
+"""The words of a Philox stream one at a time, as host steps take them (`random::SingleSampleAdapter`)."""
 
 from __future__ import annotations
 
@@ -7,16 +7,56 @@ from typing import Any
 
 import numpy as np
 
-from mgjax.ops import philox
+from mgjax.ops import initial_generator
+
+_BLOCKS_AT_ONCE = 256
+_LOW = np.uint64(0xFFFFFFFF)
+_HALF = np.uint64(32)
 
 
-def words(generator: Any, expected: int) -> Iterator[int]:
-    """The words that a generator, uint32[6], makes, without an end. They are made in chunks of `expected` or more."""
-    count, done = max(expected, 4), 0
-    while True:
-        chunk = np.asarray(philox.words(generator, done + count))[done:]
-        yield from map(int, chunk)
-        done += count
+class Words(Iterator[int]):
+    """An endless sequence of 32-bit words for a pair of seeds."""
+
+    def __init__(self, seed: int, seed2: int):
+        self._start(initial_generator(seed, seed2))
+
+    @classmethod
+    def of(cls, generator: Any) -> Words:
+        """The words that a generator, uint32[6], makes."""
+        words = cls.__new__(cls)
+        words._start(generator)
+        return words
+
+    def _start(self, generator: Any) -> None:
+        numbers = [int(word) for word in np.asarray(generator)]
+        self._key = numbers[:2]
+        self._counter = sum(word << 32 * i for i, word in enumerate(numbers[2:]))
+        self._words: list[int] = []
+
+    def __next__(self) -> int:
+        if not self._words:
+            self._words = self._next_blocks()
+        return self._words.pop()
+
+    def _next_blocks(self) -> list[int]:
+        """The next words, last one first."""
+        blocks = [self._counter + i & (1 << 128) - 1 for i in range(_BLOCKS_AT_ONCE)]
+        self._counter += _BLOCKS_AT_ONCE
+        counter = [
+            np.array([block >> shift & 0xFFFFFFFF for block in blocks], np.uint64) for shift in range(0, 128, 32)
+        ]
+        key0, key1 = self._key
+        for _ in range(10):
+            first = np.uint64(0xD2511F53) * counter[0]
+            second = np.uint64(0xCD9E8D57) * counter[2]
+            counter = [
+                (second >> _HALF) ^ counter[1] ^ np.uint64(key0),
+                second & _LOW,
+                (first >> _HALF) ^ counter[3] ^ np.uint64(key1),
+                first & _LOW,
+            ]
+            key0, key1 = (key0 + 0x9E3779B9) & 0xFFFFFFFF, (key1 + 0xBB67AE85) & 0xFFFFFFFF
+        return np.stack(counter, axis=1).ravel()[::-1].tolist()
 
 
 def below(limit: int, stream: Iterator[int]) -> int:

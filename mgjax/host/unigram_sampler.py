@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from mgjax.errors import InvalidArgumentError
-from mgjax.host.streams import below, words
+from mgjax.host.streams import Words, below
 from mgjax.ops import HostObject, candidates, lower, philox
 
 _MOST = 2**31 - 1
@@ -48,7 +48,7 @@ def learned_unigram_candidate_sampler(true_classes, *, num_true, num_sampled, un
         raise InvalidArgumentError(f"true_classes must lie in [0, {range_max})")
     known = held or ClassCounts(np.ones(range_max, np.int32))
     ends = np.cumsum(known.counts, dtype=np.int64)
-    sampled, tries = _draw(ends, words(generator, 2 * num_sampled), num_sampled, unique)
+    sampled, tries = _draw(ends, Words.of(generator), num_sampled, unique)
 
     def expected(classes: np.ndarray) -> np.ndarray:
         p = known.counts[classes].astype(np.float32) / np.float32(ends[-1])

@@ -21,7 +21,7 @@ from mgjax.host.datasets.dataset import (
     scalar,
 )
 from mgjax.host.datasets.shuffling import Shuffle
-from mgjax.host.datasets.words import Words
+from mgjax.host.streams import Words
 from mgjax.ops import HostObject, lower
 
 

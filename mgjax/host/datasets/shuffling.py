@@ -17,7 +17,7 @@ from mgjax.host.datasets.dataset import (
     nonzero_seeds,
     scalar,
 )
-from mgjax.host.datasets.words import Words
+from mgjax.host.streams import Words
 from mgjax.ops import HostObject, lower
 
 
