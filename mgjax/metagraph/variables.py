@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -130,21 +130,11 @@ def saved_by(graph: Graph, restore_op: str) -> list[Saved] | None:
     """
     found: list[Saved] = []
     texts: dict[str, list[str] | None] = {}
-    seen: set[str] = set()
-    stack = [restore_op.removesuffix(":0")]
-    while stack:
-        name = stack.pop()
-        node = graph.nodes.get(name)
-        if node is None or name in seen:
-            continue
-        seen.add(name)
-        if node.op in ("Assign", "AssignVariableOp"):
-            saved = _saved_by_assign(graph, node, texts)
-            if saved is None:
-                return None
-            found.append(saved)
-        else:
-            stack.extend(text[1:] for text in reversed(node.input) if text.startswith("^"))
+    for node in _awaited(graph, restore_op, {"Assign", "AssignVariableOp"}):
+        saved = _saved_by_assign(graph, node, texts)
+        if saved is None:
+            return None
+        found.append(saved)
     return found or None
 
 
@@ -160,23 +150,31 @@ def tables_saved_by(graph: Graph, restore_op: str) -> list[SavedTable]:
             exporters.setdefault(split_tensor_name(node.input[0])[0], node.name)
     found: list[SavedTable] = []
     texts: dict[str, list[str] | None] = {}
+    for node in _awaited(graph, restore_op, {"LookupTableImport", "LookupTableImportV2"}):
+        data = [text for text in node.input if not text.startswith("^")]
+        if len(data) != 3:
+            continue
+        table = split_tensor_name(data[0])[0]
+        keys, values = _restored_key(graph, data[1], texts), _restored_key(graph, data[2], texts)
+        if keys is not None and values is not None and table in exporters:
+            found.append(SavedTable(table, node.name, exporters[table], data[1], data[2], keys, values))
+    return found
+
+
+def _awaited(graph: Graph, name: str, ops: set[str]) -> Iterator[Any]:
+    """The nodes of the given ops that a node waits for, through control inputs alone; what those wait for is left out."""
     seen: set[str] = set()
-    stack = [restore_op.removesuffix(":0")]
+    stack = [name.removesuffix(":0")]
     while stack:
         name = stack.pop()
         node = graph.nodes.get(name)
         if node is None or name in seen:
             continue
         seen.add(name)
-        stack.extend(text[1:] for text in reversed(node.input) if text.startswith("^"))
-        data = [text for text in node.input if not text.startswith("^")]
-        if node.op not in ("LookupTableImport", "LookupTableImportV2") or len(data) != 3:
-            continue
-        table = split_tensor_name(data[0])[0]
-        keys, values = _restored_key(graph, data[1], texts), _restored_key(graph, data[2], texts)
-        if keys is not None and values is not None and table in exporters:
-            found.append(SavedTable(table, name, exporters[table], data[1], data[2], keys, values))
-    return found
+        if node.op in ops:
+            yield node
+        else:
+            stack.extend(text[1:] for text in reversed(node.input) if text.startswith("^"))
 
 
 def _restored_key(graph: Graph, text: str, texts: dict[str, list[str] | None]) -> str | None:
