@@ -157,10 +157,10 @@ class GraphFunction:
                 Outside of `jit` the bound is only the first guess.
             precision: of products of matrices and convolutions, in the place of `fn.precision`: "highest", "high" or "default"
                 (see `mgjax.import_meta_graph`).
-            row_bounds: from the name of a `Where`, `Unique`, `UniqueWithCounts` or `DynamicPartition`, of which the values decide
-                how many rows it has, to the number of rows that it shall have, so that it can stand inside of `jit`. Behind what
-                it finds stand positions that are behind the end of every axis, where gathers give zeros, or else zeros; whoever
-                takes a mean of the rows must count them otherwise. That more are found is a failure.
+            row_bounds: from the name of a `Where`, `Unique`, `UniqueWithCounts`, `DynamicPartition` or non-maximum suppression,
+                of which the values decide how many rows it has, to the number of rows that it shall have, so that it can stand
+                inside of `jit`. Behind what it finds stand positions that are behind the end of every axis, where gathers give
+                zeros, or else zeros; whoever takes a mean of the rows must count them otherwise. That more are found is a failure.
 
         Raises:
             UnknownNameError: what the fetches need has no such loop; when the function is called.

@@ -19,6 +19,7 @@ from mgjax.ops import Lowering
 from mgjax.passes import (
     bound_hits,
     bound_rows,
+    bound_suppression,
     bound_unique,
     called_functions,
     functionalize_conds,
@@ -121,6 +122,7 @@ def make_pure(function: Function, traits: RegisteredTraits) -> None:
     read_before_write(function, traits)
     bound_unique(function)
     bound_hits(function)
+    bound_suppression(function)
 
 
 def makers(lowerings: Mapping[str, Lowering]) -> dict[str, str]:

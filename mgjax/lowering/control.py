@@ -19,7 +19,12 @@ from mgjax.lowering.functions import evaluate_for_start, evaluate_map, evaluate_
 from mgjax.lowering.gradients import evaluate_custom_gradient, evaluate_gradient
 from mgjax.lowering.hits import evaluate_bounded_hits
 from mgjax.lowering.loops import evaluate_while, is_plain
-from mgjax.lowering.padded import evaluate_padded_partition, evaluate_padded_unique, evaluate_padded_where
+from mgjax.lowering.padded import (
+    evaluate_padded_partition,
+    evaluate_padded_suppression,
+    evaluate_padded_unique,
+    evaluate_padded_where,
+)
 from mgjax.lowering.reads import evaluate_list_after_read
 from mgjax.ops import Optional, Reference, fitted, is_known, keeps, kind_of
 from mgjax.passes import REFERENCE, free_values
@@ -222,4 +227,5 @@ CONTROL = {
     "padded_where": evaluate_padded_where,
     "padded_unique": evaluate_padded_unique,
     "padded_partition": evaluate_padded_partition,
+    "padded_suppression": evaluate_padded_suppression,
 }

@@ -18,7 +18,7 @@ from mgjax.errors import InvalidArgumentError, ResourceExhaustedError
 from mgjax.ir import Operation
 from mgjax.lowering.evaluate import Environment, Evaluator
 from mgjax.lowering.flags import describe
-from mgjax.ops import Claim, claim
+from mgjax.ops import Claim, claim, overlaps_of, suppress
 
 
 def evaluate_padded_where(evaluator: Evaluator, operation: Operation, environment: Environment) -> Sequence[Any]:
@@ -65,6 +65,40 @@ def evaluate_padded_partition(evaluator: Evaluator, operation: Operation, enviro
     flat = jnp.ravel(partitions)
     zero = np.zeros((), data.dtype)
     return [_compacted(operation, environment, flat == i, slices, zero, i) for i in range(number)]
+
+
+def evaluate_padded_suppression(evaluator: Evaluator, operation: Operation, environment: Environment) -> Sequence[Any]:
+    """Indices of boxes none of which overlap too much; for the newest op also their scores; for newer ones their number.
+
+    Without a number of rows `max_output_size` must be known, and the rows behind those that are found hold zeros.
+    """
+    op, attributes = operation.attributes["of"], operation.attributes
+    boxes, scores, size, *thresholds = (environment[operand] for operand in operation.operands)
+    if op == "NonMaxSuppression":
+        thresholds = [np.float32(attributes.get("iou_threshold", 0.5))]
+    score_threshold = thresholds[1] if len(thresholds) > 1 else np.float32(-np.inf)
+    sigma = thresholds[2] if len(thresholds) > 2 else np.float32(0)
+    if op.endswith("WithOverlaps"):
+        overlaps = jnp.asarray(boxes)
+        overlaps_with = lambda index: overlaps[:, index]  # noqa: E731
+    else:
+        overlaps_with = overlaps_of(boxes)
+    bound = attributes.get("rows")
+    if bound is None:
+        size = evaluator.known(operation, operation.operands[2], size, environment)
+    length = int(size) if bound is None else bound
+    chosen, kept, left = suppress(
+        scores, overlaps_with, length, thresholds[0], score_threshold, limit=size, sigma=sigma
+    )
+    is_found = kept > -np.inf
+    found = jnp.sum(is_found, dtype=np.int32)
+    if bound is not None:
+        message = "it has more rows than row_bounds gives it: {bound}"
+        fits = (size <= bound) | jnp.all(left == -np.inf)
+        _require(environment, claim(fits, message, error=ResourceExhaustedError, bound=bound), operation, "rows")
+    chosen = jnp.where(is_found, chosen, np.int32(0 if bound is None else np.shape(scores)[0]))
+    kept = jnp.where(is_found, kept, 0).astype(jnp.asarray(scores).dtype)
+    return {1: [chosen], 2: [chosen, found], 3: [chosen, kept, found]}[len(operation.results)]
 
 
 def _compacted(

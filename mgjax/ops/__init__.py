@@ -74,6 +74,7 @@ from mgjax.ops.registry import (
     registered,
     table,
 )
+from mgjax.ops.suppression import overlaps_of, suppress
 
 __all__ = [
     "ANY",
@@ -98,6 +99,8 @@ __all__ = [
     "keeps",
     "kind_of",
     "lower",
+    "overlaps_of",
     "registered",
+    "suppress",
     "table",
 ]

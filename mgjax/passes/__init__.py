@@ -2,6 +2,7 @@
 
 from mgjax.passes.bound_hits import bound_hits
 from mgjax.passes.bound_rows import bound_rows
+from mgjax.passes.bound_suppression import bound_suppression
 from mgjax.passes.bound_unique import UNCHECKED, bound_unique
 from mgjax.passes.effects import NO_EFFECTS, Effects, Traits, VariableUses, free_values, generator_of
 from mgjax.passes.functionalize_conds import functionalize_conds
@@ -24,6 +25,7 @@ __all__ = [
     "VariableUses",
     "bound_hits",
     "bound_rows",
+    "bound_suppression",
     "bound_unique",
     "called_functions",
     "free_values",
