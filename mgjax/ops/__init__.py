@@ -17,6 +17,7 @@ from mgjax.ops import (  # noqa: F401
     ctc,
     cudnn_recurrent,
     elementwise,
+    factorization,
     fourier,
     fractional_pooling,
     fused,
