@@ -5,10 +5,15 @@ they leave two writes unordered, the order of the nodes decides. Control edges a
 what acts on host objects keeps, in their place, edges from all writes that come before it: it may wait, and whoever runs it
 must know what cannot wait until then.
 
-One write goes before unordered reads: the step on from a read, as in `step.assign(step + 1)`, where the addition is the
-last consumer of the read. TensorFlow's executor hands all but the last consumer of a tensor to other threads and goes on
-with the last at once (core/common_runtime/executor.cc, ScheduleReady), so that those which share the read see the new
-value; optimizers that count their steps so are trained with the rate of the next step.
+Two writes go before unordered reads. TensorFlow's executor hands all but the last consumer of a tensor to other threads
+and goes on with the last at once (core/common_runtime/executor.cc, ScheduleReady); optimizers whose count of steps is
+written so are trained with the rate of the next step.
+- The step on from a read, as in `step.assign(step + 1)`, where the addition is the last consumer of the read: those which
+  share the read see the new value.
+- A write for which no variable is needed, as in `step.assign_add(1)`: its value is there when the handle of a resource
+  variable is made, and it comes after the readers in the graph as TensorFlow has optimized it. A reference variable has
+  then been read, for an `Identity` goes on at once with its own consumers; but ArithmeticOptimizer puts a cast to fewer
+  bytes in the place of that `Identity`, and such a cast waits for another thread.
 
     graph @main(%x:0: float32[]) {                   func @main(%x:0: float32[]) {
       %w = VariableV2() : (ref float32[])              %w = VariableV2() : (ref float32[])
@@ -66,6 +71,10 @@ class _Ordering:
         for writer in self.writes:
             if uses.overwrites(writer):
                 self._let_follow(writer, self._sharers_of_the_read(writer, uses))
+        if isinstance(block.owner, Function):
+            overtaken = {writer: self._overtaken(writer, uses) for writer in self._writers_without_variables()}
+            for writer, readers in overtaken.items():
+                self._let_follow(writer, readers)
 
     def _let_follow(self, writer: Operation, readers: Iterable[Operation]) -> None:
         for reader in readers:
@@ -90,6 +99,36 @@ class _Ordering:
         if read is None or read.control or any(v.producer is not None and v.producer.control for v in read.operands):
             return []
         return [operation for operation in consumers if operation is not step and operation not in self.writes]
+
+    def _writers_without_variables(self) -> list[Operation]:
+        """The writers of variables that come after no operation which reads or changes something."""
+        sources = [op for op in self.block.operations if op in self.writes or op in self.reads or op.regions]
+        seen: set[Operation] = set()
+        stack = [follower for operation in sources for follower in self.followers[operation]]
+        while stack:
+            operation = stack.pop()
+            if operation not in seen:
+                seen.add(operation)
+                stack.extend(self.followers[operation])
+        return [op for op in self.writes if op not in seen and not op.regions and not self._takes_context(op)]
+
+    def _overtaken(self, writer: Operation, uses: VariableUses) -> list[Operation]:
+        """The readers of the variable that go after a write for which no variable is needed."""
+        is_ref = any(value.type.is_ref for value in writer.operands)
+        readers = {op: None for name in self.writes[writer] for op in self.readers[name] if op not in self.writes}
+        return [op for op in readers if not op.regions and (not is_ref or self._narrows_a_read(op))]
+
+    def _narrows_a_read(self, reader: Operation) -> bool:
+        """Whether the operation is a cast to fewer bytes, of a read that only a graph's own operations see."""
+        if reader.kind != "Cast":
+            return False
+        (read,), (cast,) = reader.operands, reader.results
+        fetched = read in self.block.results or cast in self.block.results
+        sizes = [value.type.dtype.itemsize for value in (cast, read) if value.type.dtype is not None]
+        return not fetched and not read.type.is_ref and len(sizes) == 2 and 0 < sizes[0] < sizes[1]
+
+    def _takes_context(self, operation: Operation) -> bool:
+        return self.traits.effects(operation).takes_context
 
     def _add_edges(self, operation: Operation) -> None:
         values: Iterable = operation.operands

@@ -95,6 +95,64 @@ def test_a_consumer_after_the_step_keeps_it_waiting():
     assert names.index("rate") < names.index("set")
 
 
+RESOURCE = "%h = VarHandleOp() : (resource[])"
+
+
+def test_a_write_for_which_no_variable_is_needed_goes_before_reads_of_the_resource():
+    # TensorFlow 1.15 shows the new value, whatever its number of threads.
+    names = ordered(f"""graph @main(%x: float32[]) {{
+      {RESOURCE}
+      %read = ReadVariableOp(%h) : (float32[])
+      %y = Sqrt(%x) : (float32[])
+      %set = AssignVariableOp(%h, %y) : ()
+      return %read
+    }}""")
+    assert names.index("set") < names.index("read")
+
+
+@pytest.mark.parametrize("needed", ["%z = Add(%x, %mine) : (float32[])", "%z = Neg(%x) [^mine] : (float32[])"])
+def test_a_write_for_which_a_variable_is_needed_waits_for_reads_of_the_resource(needed):
+    names = ordered(f"""graph @main(%x: float32[]) {{
+      {RESOURCE}
+      %mine = ReadVariableOp(%h) : (float32[])
+      {needed}
+      %set = AssignVariableOp(%h, %z) : ()
+      %read = ReadVariableOp(%h) : (float32[])
+      return %read
+    }}""")
+    assert names.index("read") < names.index("set")
+
+
+STEP_ALONE = """graph @main(%one: int64[]) {
+  %s = VariableV2() {dtype = int64, shape = []} : (ref int64[])
+  %read = Identity(%s) : (int64[])
+  %step = Cast(%read) : (DTYPE[])
+  %rate = Neg(%step) : (DTYPE[])
+  %set = AssignAdd(%s, %one) : (ref int64[])
+  return %rate
+}"""
+
+
+def test_a_narrowing_cast_of_a_read_comes_after_a_write_for_which_no_variable_is_needed():
+    # TensorFlow 1.15 computes the rate of Keras's Adam from the step after the increment.
+    names = ordered(STEP_ALONE.replace("DTYPE", "float32"))
+    assert names.index("set") < names.index("step")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        STEP_ALONE.replace("DTYPE", "float64"),
+        STEP_ALONE.replace("DTYPE", "float32").replace("return %rate", "return %rate, %read"),
+        STEP_ALONE.replace("DTYPE", "float32").replace("return %rate", "return %rate, %step"),
+    ],
+    ids=["as wide", "fetched read", "fetched cast"],
+)
+def test_other_casts_of_a_read_come_before_the_write(text):
+    names = ordered(text)
+    assert names.index("step") < names.index("set")
+
+
 def test_a_write_inside_a_branch_waits_for_reads_outside_of_it():
     names = ordered(f"""graph @main(%x: float32[], %p: bool[]) {{
       {VARIABLE}
