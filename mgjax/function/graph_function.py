@@ -29,6 +29,7 @@ from mgjax.lowering import (
     STRUCTURED_KINDS,
     VARIABLE_KINDS,
     Failure,
+    PrintCounts,
     Program,
     RegisteredTraits,
     compile_program,
@@ -75,6 +76,7 @@ class GraphFunction:
         files: the files that the graph may open.
         python_functions: from the token of a `PyFunc` to the function that it calls.
         precision: of products of matrices and convolutions on accelerators, as `jax.default_matmul_precision` takes it.
+        printed: how often each `Print` with a `first_n` has printed, in all runs.
     """
 
     def __init__(
@@ -91,6 +93,7 @@ class GraphFunction:
         self.files = files
         self.python_functions = dict(python_functions or {})
         self.precision = EXACT
+        self.printed = PrintCounts()
         self._programs: dict[Any, Program] = {}
 
     # ---- running
@@ -320,6 +323,7 @@ class GraphFunction:
                 loop_bounds,
                 precision,
                 row_bounds,
+                self.printed,
             )
         return program
 

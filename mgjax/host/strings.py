@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 from mgjax.errors import InvalidArgumentError
-from mgjax.ops import lower
+from mgjax.ops import hidden_summary, lower
 
 _SPACES = b" \t\n\v\f\r"
 
@@ -298,6 +298,8 @@ def string_format(inputs, *, template="%s", placeholder="%s", summarize=3):
 
 def summary(array: np.ndarray, summarize: int, depth: int = 1) -> str:
     """A tensor as TensorFlow's `SummarizeValue` prints it: nested brackets, the middle of long axes left out."""
+    if depth == 1 and (marks := hidden_summary(array, summarize)) is not None:
+        return f"[{marks}]"
     if np.ndim(array) == 0:
         return _shown(array if isinstance(array, bytes) else array[()])
     chosen: list[int | None] = list(range(len(array)))
@@ -319,9 +321,7 @@ def _shown(value) -> str:
     if isinstance(value, (bool, np.bool_)):
         return "1" if value else "0"
     kind = np.asarray(value).dtype
-    if np.issubdtype(kind, np.complexfloating):
-        return f"({_shown(value.real)},{_shown(value.imag)})"
-    if kind.kind not in "fV":
+    if kind.kind != "f":
         return str(value)
     # As few digits as always survive being written, or else as many as are always enough.
     few, enough, same = (15, 17, np.float64) if kind == np.float64 else (6, 9, np.float32)

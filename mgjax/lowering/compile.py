@@ -12,16 +12,19 @@ from mgjax.lowering.control import CONTROL
 from mgjax.lowering.evaluate import Evaluator
 from mgjax.lowering.library import LibraryFunctions
 from mgjax.lowering.loops import loop_name
+from mgjax.lowering.printing import PrintCounts, Printer
 from mgjax.lowering.program import Program
 from mgjax.lowering.traits import VARIABLE_KINDS, RegisteredTraits
 from mgjax.metagraph import Graph, build_function, build_library_function, names_by_key, problem_of
-from mgjax.ops import Lowering
+from mgjax.ops import REGISTRY, Lowering
 from mgjax.passes import (
+    PRINTS,
     bound_hits,
     bound_rows,
     bound_suppression,
     bound_unique,
     called_functions,
+    defer_prints,
     functionalize_conds,
     functionalize_loops,
     inline_functions,
@@ -51,6 +54,7 @@ def compile_program(
     loop_bounds: Mapping[str, int] = MappingProxyType({}),
     precision: str = "highest",
     row_bounds: Mapping[str, int] = MappingProxyType({}),
+    printed: PrintCounts | None = None,
 ) -> Program:
     """The program that computes `fetches` and runs `targets` from `feeds`.
 
@@ -62,6 +66,7 @@ def compile_program(
         loop_bounds: from the names of loops to the most rounds that they may run.
         precision: of products of matrices and convolutions, as `jax.default_matmul_precision` takes it.
         row_bounds: from the names of operations to the number of rows that they have (see `mgjax.passes.bound_rows`).
+        printed: how often prints have printed; they start anew without it.
 
     Raises:
         UnknownNameError: there is no loop of a name in `loop_bounds`, or no operation of one in `row_bounds`.
@@ -70,7 +75,7 @@ def compile_program(
     """
     function = build_function(graph, feeds, fetches, targets)
     traits = RegisteredTraits(lowerings, names_by_key(graph, makers(lowerings)))
-    evaluator = _evaluator(graph, lowerings)
+    evaluator = _evaluator(graph, lowerings, printed or PrintCounts())
     _run_passes(function, traits, graph, evaluator)
     bound_rows(function, row_bounds)
     loops = sorted({loop_name(operation) for operation in walk(function.body) if operation.kind == "while"})
@@ -81,14 +86,14 @@ def compile_program(
     return Program(function, evaluator, constants, checked, precision=precision)
 
 
-def _evaluator(graph: Graph, lowerings: Mapping[str, Lowering]) -> Evaluator:
+def _evaluator(graph: Graph, lowerings: Mapping[str, Lowering], printed: PrintCounts) -> Evaluator:
     def compile_function(name: FunctionName) -> Program:
         function = build_library_function(graph, name.name, name.attrs)
-        evaluator = _evaluator(graph, lowerings)
+        evaluator = _evaluator(graph, lowerings, printed)
         _run_passes(function, RegisteredTraits(lowerings), graph, evaluator)
         return Program(function, evaluator, checked=True, varies=True)
 
-    return Evaluator(lowerings, graph.op_def, CONTROL, LibraryFunctions(compile_function))
+    return Evaluator(lowerings, graph.op_def, CONTROL, LibraryFunctions(compile_function), Printer(printed))
 
 
 def _run_passes(function: Function, traits: RegisteredTraits, graph: Graph, evaluator: Evaluator) -> None:
@@ -97,6 +102,7 @@ def _run_passes(function: Function, traits: RegisteredTraits, graph: Graph, eval
     for each in (function, *evaluator.recursive.values()):
         check_supported(each, evaluator.lowerings)
         make_pure(each, traits)
+        defer_prints(each, [kind for kind in PRINTS if evaluator.lowerings.get(kind) is REGISTRY.get(kind)])
     check_stateless(evaluator.recursive)
 
 

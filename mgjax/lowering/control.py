@@ -25,9 +25,10 @@ from mgjax.lowering.padded import (
     evaluate_padded_unique,
     evaluate_padded_where,
 )
+from mgjax.lowering.printing import evaluate_printed
 from mgjax.lowering.reads import evaluate_list_after_read
 from mgjax.ops import Optional, Reference, fitted, is_known, keeps, kind_of
-from mgjax.passes import REFERENCE, free_values
+from mgjax.passes import PRINTED, REFERENCE, free_values
 
 
 def evaluate_if(evaluator: Evaluator, operation: Operation, environment: Environment) -> Sequence[Any]:
@@ -43,7 +44,7 @@ def evaluate_if(evaluator: Evaluator, operation: Operation, environment: Environ
 
     def branch(block: Block) -> Callable[[], list[Any]]:
         def compute() -> list[Any]:
-            with environment.region() as flags:
+            with environment.region((predicate, block is then)) as flags:
                 try:
                     arrays = evaluator.block(block, (), environment)
                 except NotComputedError:
@@ -95,7 +96,7 @@ def _other_side(
     if flags is None:
         raise NeedsValue(operation, operation.operands[0]) from error
     then, otherwise = operation.regions
-    with environment.region() as other_flags:
+    with environment.region((environment[operation.operands[0]], block is not then)) as other_flags:
         assert other_flags is not None
         try:
             results = evaluator.block(otherwise if block is then else then, (), environment)
@@ -219,6 +220,7 @@ CONTROL = {
     "for_start": evaluate_for_start,
     "map": evaluate_map,
     REFERENCE: evaluate_reference,
+    PRINTED: evaluate_printed,
     "gradient": evaluate_gradient,
     "custom_gradient": evaluate_custom_gradient,
     "bounded_unique": evaluate_bounded_unique,

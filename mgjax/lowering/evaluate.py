@@ -32,11 +32,14 @@ class Environment(dict[Value, Any]):
         flags: takes what must hold and only the running program can tell; None where nobody asks for errors.
         raises: whether, without flags, a check of known values raises: whoever evaluates a branch can then ask whether it runs.
         is_inside_jit: whether nobody can be asked, so that without flags checks in a branch or loop let everything pass.
+        is_in_order: whether prints keep their order, which nothing that is mapped or lies on several devices can.
+        is_replay: whether what is evaluated has run before, so that it prints nothing.
+        sides: the predicates of the branches around what is evaluated, each with the side that it stands on.
         needs: takes how many rounds a loop ran for which there was no room (`mgjax.lowering.loops`); None where loops can
             look at their values themselves.
     """
 
-    __slots__ = ("flags", "is_inside_jit", "needs", "raises")
+    __slots__ = ("flags", "is_in_order", "is_inside_jit", "is_replay", "needs", "raises", "sides")
 
     def __init__(
         self,
@@ -46,24 +49,33 @@ class Environment(dict[Value, Any]):
         raises: bool = True,
         is_inside_jit: bool = False,
         needs: dict[int, Any] | None = None,
+        is_replay: bool = False,
     ):
         super().__init__(values)
         self.flags = flags
         self.needs = needs
         self.raises = raises
         self.is_inside_jit = is_inside_jit
+        self.is_replay = is_replay
+        self.is_in_order = False
+        self.sides: tuple[tuple[Any, bool], ...] = ()
 
     @contextlib.contextmanager
-    def region(self) -> Iterator[Flags | None]:
-        """A scope for what may not run, with flags and needs of its own, which whoever evaluates it adds to those around it."""
-        before = self.flags, self.raises, self.needs
+    def region(self, *sides: tuple[Any, bool]) -> Iterator[Flags | None]:
+        """A scope for what may not run, with flags and needs of its own, which whoever evaluates it adds to those around it.
+
+        Args:
+            sides: the predicate of the branch that it is, and the side.
+        """
+        before = self.flags, self.raises, self.needs, self.sides
         self.needs = {}
         self.flags = None if self.flags is None else Flags(self.flags.sites)
         self.raises = self.raises and not self.is_inside_jit
+        self.sides += sides
         try:
             yield self.flags
         finally:
-            self.flags, self.raises, self.needs = before
+            self.flags, self.raises, self.needs, self.sides = before
 
     def add_needs(self, needs: Mapping[int, Any]) -> None:
         """Adds what a region needs."""
@@ -148,6 +160,22 @@ class Step:
     checks: tuple[Check, ...]
 
 
+class Printer(Protocol):
+    """Where prints go; `mgjax.lowering.printing` has it."""
+
+    def run(self) -> contextlib.AbstractContextManager[None]:
+        """A run, at the end of which all is printed."""
+
+    def print(self, operation: Operation, write: Callable[[], None]) -> None:
+        """Writes, or keeps for later what `write` does."""
+
+    def end(self, operations: Iterable[Operation]) -> None:
+        """Waits for what the operations print, and lets them print no more in this run."""
+
+    def holding(self, may_repeat: bool) -> contextlib.AbstractContextManager[Callable[[], None]]:
+        """A scope in which prints wait; gives what forgets them."""
+
+
 class Functions(Protocol):
     """The library functions that host steps call; `mgjax.lowering.library` has them."""
 
@@ -164,6 +192,7 @@ class Evaluator:
         control: from the kind of a structured operation ("if", "while") to what evaluates it: a function of this
             evaluator, the operation and the environment, that returns the operation's results.
         functions: the library functions that host steps call.
+        printer: where prints go.
     """
 
     def __init__(
@@ -172,11 +201,13 @@ class Evaluator:
         op_def: Callable[[str], opdefs.OpDef | None],
         control: Mapping[str, Callable[[Evaluator, Operation, Environment], Sequence[Any]]],
         functions: Functions,
+        printer: Printer,
     ):
         self.lowerings = lowerings
         self.op_def = op_def
         self.control = control
         self.functions = functions
+        self.printer = printer
         # The functions that call themselves, ordered; everything else was put in the place of its calls.
         self.recursive: dict[str, Function] = {}
         self._steps: dict[Operation, Step] = {}

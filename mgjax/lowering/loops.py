@@ -27,7 +27,7 @@ from mgjax.ir import Block, Operation, Value, walk
 from mgjax.lowering.evaluate import Environment, Evaluator, NeedsValue, NotComputedError
 from mgjax.lowering.flags import NOTHING, Flags, Sites
 from mgjax.ops import ANY, ElementList, HostObject, PieceList, claim, fitted, is_known
-from mgjax.passes import free_values
+from mgjax.passes import PRINTED, free_values
 
 _ROOM = 4
 """Elements: what a round on the host may add to a list."""
@@ -99,6 +99,9 @@ def evaluate_while(evaluator: Evaluator, operation: Operation, environment: Envi
         raise NeedsHost(operation, "it carries values that no device holds")
     rounds = count_rounds(evaluator, operation, environment)
     if rounds.is_exact and rounds.most == 0:
+        if _prints(operation.regions[0]):
+            with environment.region():
+                evaluator.block(operation.regions[0], initial, environment)
         return initial
     while True:
         results, need = _compiled_loop(evaluator, operation, environment, initial, rounds)
@@ -121,9 +124,13 @@ def _compiled_loop(
     condition, body = operation.regions
     flags = environment.flags
     count = len(body.parameters)
+    # Whose rounds are counted before it runs need not be asked, unless that can be seen.
+    asks = rounds.is_exact and _prints(condition)
 
     def step(carried: Sequence[Any]) -> list[Any]:
         with environment.region() as flags:
+            if asks:
+                evaluator.block(condition, carried[:count], environment)
             arrays = evaluator.block(body, carried[:count], environment)
             if flags is not None:
                 if not rounds.is_exact and _may_fail(evaluator, condition):
@@ -171,6 +178,8 @@ def _compiled_loop(
     if rounds.is_exact:
         assert rounds.most is not None
         final, _ = jax.lax.scan(lambda carry, _: (step(carry), None), carried, None, length=rounds.most)
+        if asks:
+            goes_on(final)
     elif room.growth and not room.is_sure:
         assert room.rounds is not None
         most = np.int32(room.rounds + 1 if environment.is_inside_jit else _MOST_BEYOND * room.rounds)
@@ -216,6 +225,10 @@ def loop_name(operation: Operation) -> str:
 def _may_fail(evaluator: Evaluator, block: Block) -> bool:
     lowerings = (evaluator.lowerings.get(operation.kind) for operation in walk(block))
     return any(lowering is not None and lowering.checks for lowering in lowerings)
+
+
+def _prints(block: Block) -> bool:
+    return any(operation.kind == PRINTED for operation in walk(block))
 
 
 def _as_carried(array: Any) -> Any:
@@ -442,12 +455,15 @@ def _run_on_host(
     if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves([carried, list(captured.values())])):
         raise NeedsHost(operation, "it is part of what is compiled")
     before = list(carried)
+    may_repeat = _prints(body) and any(isinstance(x, ElementList) for x in carried)
     carried = [_with_room(_entered(array)) for array in carried]
     sites = None if environment.flags is None else environment.flags.sites
     while bool(np.asarray(_round(evaluator, condition, carried, captured, sites)[0]).reshape(())):
         given = [_with_room(array) for array in carried]
-        while (carried := _round(evaluator, body, given, captured, sites)) and any(map(_is_overfull, carried)):
-            given = [_enlarged(array) for array in given]
+        with evaluator.printer.holding(may_repeat) as forget:
+            while (carried := _round(evaluator, body, given, captured, sites)) and any(map(_is_overfull, carried)):
+                forget()
+                given = [_enlarged(array) for array in given]
     return [_left(array, old) for array, old in zip(carried, before, strict=True)]
 
 
@@ -489,6 +505,7 @@ def _round(
         def step(carried: Sequence[Any], given: dict[int, Any], names: tuple[Value, ...]) -> tuple[list[Any], Any, Any]:
             flags = None if sites is None else Flags(sites)
             inner = Environment({**static, **{names[i]: array for i, array in given.items()}}, flags, needs={})
+            inner.is_in_order = True
             arrays = [_as_carried(array) for array in evaluator.block(block, carried, inner)]
             return arrays, None if flags is None else flags.first(), inner.needs
 
@@ -507,7 +524,7 @@ def _round(
             compiled[key] = None
     # One by one, where errors are raised with all that they tell.
     flags = None if sites is None else Flags(sites)
-    arrays = evaluator.block(block, carried, Environment(captured, flags))
+    arrays = evaluator.block(block, carried, Environment(captured, flags, is_replay=failed != NOTHING))
     if flags is not None:
         flags.raise_first(failed)
     return [np.asarray(x) if is_plain(x) else x for x in arrays]

@@ -8,6 +8,7 @@ variable that shapes depend on is known before the first stage, and its value is
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,8 +24,9 @@ from mgjax.ir import Function, Operation, Value, walk
 from mgjax.lowering.evaluate import Environment, Evaluator, NeedsValue
 from mgjax.lowering.flags import NOTHING, Flags, Site, Sites
 from mgjax.lowering.loops import NeedsHost
+from mgjax.lowering.printing import prints_in
 from mgjax.ops import ElementList, HostObject, Optional, is_known
-from mgjax.passes import OBJECT, REFERENCE, free_values
+from mgjax.passes import OBJECT, PRINTED, REFERENCE, free_values
 
 LARGEST_EMBEDDED_CONSTANT = 1 << 14
 """Bytes: larger constants are handed to a device program as arguments, not compiled into it."""
@@ -63,11 +65,13 @@ class Compiled:
         call: from the values that it takes to the values that it gives.
         takes: the values that it takes, but for those that are known.
         constants: small values that it gives and that tracing found to depend on shapes and known values alone.
+        may_repeat: whether it prints, and may have to run again with more room.
     """
 
     call: Callable[..., Any]
     takes: list[Value]
     constants: dict[Value, np.ndarray]
+    may_repeat: bool
 
 
 class Session(Protocol):
@@ -122,6 +126,8 @@ class Program:
         self._stages: list[Stage] | None = None
         self._compiled_before: dict[Any, dict[Any, Compiled]] = {}
         self._host: dict[Operation, bool] = {}
+        blocks = (function.body, *(each.body for each in evaluator.recursive.values()))
+        self._prints = any(prints_in(block.operations) for block in blocks)
 
     def trace(self, arrays: Sequence[Any]) -> tuple[list[Any], Any]:
         """The results, computed inside whatever JAX transformation is active, and the number of the site that failed first.
@@ -164,7 +170,8 @@ class Program:
             session: whose state other runs may change while this one waits.
         """
         done: dict[Operation, Sequence[Any]] = {}
-        with jax.enable_x64(True), jax.default_matmul_precision(self.precision):
+        printing = self._evaluator.printer.run() if self._prints else contextlib.nullcontext()
+        with printing, jax.enable_x64(True), jax.default_matmul_precision(self.precision):
             while True:
                 stages = self._stages or self._plan()
                 try:
@@ -219,15 +226,22 @@ class Program:
         environment.update(self._on_device)
         known = dict.fromkeys(self._known)
         results: dict[Value, Any] = {}
+        printer = self._evaluator.printer
         for stage in stages:
             if stage.device:
                 while True:
                     compiled = self._compiled(stage, environment, known, is_last=stage is stages[-1])
-                    given, failed, needs = compiled.call([environment[value] for value in compiled.takes])
-                    if not needs or not self._evaluator.rooms.enlarge(needs):
+                    taken = [environment[value] for value in compiled.takes]
+                    with printer.holding(compiled.may_repeat) as forget:
+                        given, failed, needs = compiled.call(taken)
+                        is_complete = not needs or not self._evaluator.rooms.enlarge(needs)
+                        if not is_complete:
+                            forget()
+                    if is_complete:
                         break
                     for key in [key for key, other in stage.compiled.items() if other is compiled]:
                         stage.compiled.pop(key, None)
+                printer.end(stage.device)
                 if self.sites is not None and failed != NOTHING:
                     self._raise(self.sites[int(failed)], stage, environment)
                 environment.update(zip(stage.gives, given, strict=True))
@@ -264,6 +278,7 @@ class Program:
             tuple(static),
             tuple(map(_static_key, static.values())),
             None if is_last and not self._varies else tuple(_shape_key(environment[value]) for value in takes),
+            is_in_order := self._prints and not any(map(_is_spread, (environment[value] for value in takes))),
         )
         compiled = stage.compiled.get(key)
         if compiled is not None:
@@ -272,14 +287,18 @@ class Program:
 
         def device_program(given: Sequence[Any]) -> tuple[list[Any], Any, Any]:
             inner = Environment({**static, **dict(zip(takes, given, strict=True))}, self._flags(), needs={})
+            inner.is_in_order = is_in_order
             self._evaluator.run(stage.device, inner)
             if not is_last:
                 constants.update({value: inner[value] for value in stage.gives if _is_small_constant(inner[value])})
             return [_as_array(inner[value]) for value in stage.gives], inner.flags and inner.flags.first(), inner.needs
 
+        may_repeat = bool(prints_in(stage.device))
+        if may_repeat:
+            may_repeat = bool(jax.eval_shape(device_program, [environment[value] for value in takes])[2])
         if self._varies and len(stage.compiled) >= MOST_VARIANTS:
-            return Compiled(device_program, takes, constants)
-        compiled = stage.compiled[key] = Compiled(jax.jit(device_program), takes, constants)
+            return Compiled(device_program, takes, constants, may_repeat)
+        compiled = stage.compiled[key] = Compiled(jax.jit(device_program), takes, constants, may_repeat)
         return compiled
 
     def _raise(self, site: Site, stage: Stage, environment: Environment) -> NoReturn:
@@ -292,7 +311,9 @@ class Program:
         traced = {value: array for value, array in given.items() if value not in known}
 
         def operands(arrays: Sequence[Any]) -> dict[int, Any]:
-            inner = Environment({**known, **dict(zip(traced, arrays, strict=True))}, raises=False, needs={})
+            inner = Environment(
+                {**known, **dict(zip(traced, arrays, strict=True))}, raises=False, needs={}, is_replay=True
+            )
             self._evaluator.run(needed, inner)
             return {i: _as_array(inner[value]) for i, value in enumerate(wanted)}
 
@@ -300,7 +321,7 @@ class Program:
         try:
             found = jax.jit(operands)(list(traced.values()))
             values = {value: found[i] for i, value in enumerate(wanted)}
-            self._evaluator.results(failing, Environment({**values, **known}, flags))
+            self._evaluator.results(failing, Environment({**values, **known}, flags, is_replay=True))
         except (NeedsValue, NeedsHost, UnsupportedError):
             raise site.failure() from None
         raise site.failure()
@@ -327,6 +348,8 @@ class Program:
         return is_host
 
     def _find_host(self, operation: Operation) -> bool:
+        if operation.kind == PRINTED:
+            return any(map(_holds_objects, free_values(operation.regions[0])))
         if operation.regions:
             # A loop or a branch with a host step in it runs on the host as a whole.
             inner = [operation_ for region in operation.regions for operation_ in region.operations]
@@ -554,6 +577,11 @@ def _shape_key(array: Any) -> Any:
         return array.shape, array.dtype
     leaves, structure = jax.tree.flatten(array)
     return structure, tuple((leaf.shape, leaf.dtype) for leaf in leaves)
+
+
+def _is_spread(array: Any) -> bool:
+    """Whether the array lies on several devices."""
+    return any(isinstance(x, jax.Array) and len(x.sharding.device_set) > 1 for x in jax.tree.leaves(array))
 
 
 def _is_small_constant(array: Any) -> bool:

@@ -55,6 +55,7 @@ from mgjax.ops import (  # noqa: F401
     tensor_arrays,
     variables,
 )
+from mgjax.ops.checks import hidden_summary, summary
 from mgjax.ops.element_lists import ANY, ElementList, Optional, PieceList, fitted, kind_of
 from mgjax.ops.lists import keeps
 from mgjax.ops.objects import HostObject, Reference
@@ -95,6 +96,7 @@ __all__ = [
     "claim",
     "describe",
     "fitted",
+    "hidden_summary",
     "initial_generator",
     "is_known",
     "keeps",
@@ -102,6 +104,7 @@ __all__ = [
     "lower",
     "overlaps_of",
     "registered",
+    "summary",
     "suppress",
     "table",
 ]

@@ -1,6 +1,6 @@
-"""Checks of values, and printing.
+"""Checks of values, and how messages show them.
 
-Without a request for errors, compiled code lets everything pass. `Print` passes its input on and prints nothing.
+Without a request for errors, compiled code lets everything pass.
 """
 
 from __future__ import annotations
@@ -53,17 +53,23 @@ def is_true(condition, data, summarize=3):
     yield claim(condition, "assertion failed: {shown}", shown=shown)
 
 
-@lower("Print", effect=True, quotes=("data",))
-def print_data(input, data):
-    return input
-
-
 def summary(array, limit):
     """The first `limit` elements (all if negative) and dots for the rest, as TensorFlow shows a tensor in a message."""
     array = np.asarray(array)
+    if (marks := hidden_summary(array, limit)) is not None:
+        return marks
     if limit < 0 or array.size <= limit:
         return _elements(array, array.size)
     return (_elements(array, limit) if array.ndim > 1 else _joined(array, limit)) + "..."
+
+
+def hidden_summary(array, limit):
+    """A mark for each of the first `limit` elements, of a type that TensorFlow 1.15 cannot show; None for any other."""
+    dtype = np.asarray(array).dtype
+    if dtype.kind not in "cV":
+        return None
+    count = np.size(array) if limit < 0 else min(limit, np.size(array))
+    return " ".join("?" * count) + ("..." if count < np.size(array) else "")
 
 
 def _elements(array, limit):
@@ -84,8 +90,6 @@ def _text(x):
         return str(int(x))
     if not np.issubdtype(type(x), np.number):
         return str(x)
-    if np.issubdtype(type(x), np.complexfloating):
-        return "?"
     if np.issubdtype(type(x), np.integer):
         return str(x)
     # The shorter of two precisions that reads back as the same number.

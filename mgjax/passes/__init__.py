@@ -4,6 +4,7 @@ from mgjax.passes.bound_hits import bound_hits
 from mgjax.passes.bound_rows import bound_rows
 from mgjax.passes.bound_suppression import bound_suppression
 from mgjax.passes.bound_unique import UNCHECKED, bound_unique
+from mgjax.passes.defer_prints import PRINTED, PRINTS, defer_prints
 from mgjax.passes.effects import NO_EFFECTS, Effects, Traits, VariableUses, free_values, generator_of
 from mgjax.passes.functionalize_conds import functionalize_conds
 from mgjax.passes.functionalize_loops import functionalize_loops
@@ -17,6 +18,8 @@ __all__ = [
     "GENERATOR_TYPE",
     "NO_EFFECTS",
     "OBJECT",
+    "PRINTED",
+    "PRINTS",
     "REFERENCE",
     "UNCHECKED",
     "Effects",
@@ -28,6 +31,7 @@ __all__ = [
     "bound_suppression",
     "bound_unique",
     "called_functions",
+    "defer_prints",
     "free_values",
     "functionalize_conds",
     "functionalize_loops",

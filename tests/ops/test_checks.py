@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from mgjax.ops import REGISTRY
-from mgjax.ops.checks import check_numerics, print_data
+from mgjax.ops.checks import check_numerics
 from tests.ops.live import check, raises
 
 NAN, INF = np.nan, np.inf
@@ -52,7 +52,3 @@ def test_a_failed_assertion_shows_its_data_as_tensorflow_does(data, summarize):
 
 def test_an_assertion_passes_where_it_holds():
     assert failed_claims("Assert", condition=np.True_, data=[np.float32(1)]) == []
-
-
-def test_print_passes_its_input_on():
-    assert print_data(3, [1, 2]) == 3

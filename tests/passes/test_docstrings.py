@@ -8,6 +8,7 @@ import pytest
 from mgjax.attributes import FunctionName
 from mgjax.ir import Function, Module, parse_module, print_function, verify
 from mgjax.passes import (
+    defer_prints,
     functionalize_conds,
     functionalize_loops,
     inline_functions,
@@ -51,6 +52,7 @@ PASSES = {
     order_effects: lambda module: order_effects(module.main, TestTraits()),
     thread_arrays: lambda module: thread_arrays(module.main, ListTraits()),
     thread_variables: lambda module: thread_variables(module.main, TestTraits()),
+    defer_prints: lambda module: defer_prints(module.main),
 }
 
 

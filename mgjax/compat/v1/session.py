@@ -42,6 +42,7 @@ class Session:
             raise TypeError(f"graph must be a tf.Graph, but got {type(graph)}")
         self.graph = graph or get_default_graph()
         self._shared = SessionState(State({}, None), Surroundings())
+        self.graph.function.printed.clear()
         self._config = config
         self._seed: int | None = seed
         self._closed = False
