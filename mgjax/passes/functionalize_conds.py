@@ -114,9 +114,12 @@ class _Structuring:
         self.names = names
         self.place = {operation: i for i, operation in enumerate(deadness.order)}
         self.switches: dict[Value, Operation] = {}
+        # Looked up now: what stands between a predicate and its root is connected anew before all that asks for it.
+        self.predicate_controls: dict[Value, dict[Operation, None]] = {}
         for operation in deadness.order:
             if operation.kind in SWITCHES:
                 self.switches.setdefault(deadness.root(operation.operands[1]), operation)
+                self.predicate_controls[operation.operands[1]] = self.find_controls(operation.operands[1])
         # What becomes of the block: the place of each operation, the `if` that each Merge is a result of.
         self.home: dict[Operation, Block] = {}
         self.ifs: dict[Operation, Operation] = {}
@@ -197,7 +200,7 @@ class _Structuring:
         while (operation := value.producer) is not None and self.deadness.conditions.get(operation, ()) is not None:
             if operation.kind in SWITCHES and operation in self.deadness.conditions:
                 controls.update(dict.fromkeys(operation.control))
-                controls.update(self.predicate_controls(operation.operands[1]))
+                controls.update(self.predicate_controls[operation.operands[1]])
                 value = operation.operands[0]
             elif operation in self.deadness.forwarded and value.index == 0:
                 controls.update(dict.fromkeys(operation.control))
@@ -206,7 +209,7 @@ class _Structuring:
                 break
         return value
 
-    def predicate_controls(self, predicate: Value) -> dict[Operation, None]:
+    def find_controls(self, predicate: Value) -> dict[Operation, None]:
         """The operations with control edges that stand between a predicate and its root."""
         found: dict[Operation, None] = {}
         root = self.deadness.root(predicate)

@@ -47,6 +47,33 @@ def test_a_cond_becomes_an_if_that_captures_what_it_uses():
     )
 
 
+def test_a_predicate_that_an_always_alive_merge_hands_on_may_have_control_edges_on_its_way():
+    """`tf.losses` asks so whether weights fit: the Identity of a Merge, one of whose operands is a constant."""
+    becomes(
+        """graph @main(%x: float32[], %p: bool[], %yes: bool[]) {
+          %other = Switch(%p, %p) : (bool[], bool[])
+          %decided = Merge(%yes, %other) : (bool[], int32[])
+          %first = NoOp() : ()
+          %pred_id = Identity(%decided) [^first] : (bool[])
+          %switch = Switch(%x, %pred_id) : (float32[], float32[])
+          %negative = Neg(%switch:1) : (float32[])
+          %merge = Merge(%switch, %negative) : (float32[], int32[])
+          return %merge
+        }""",
+        """graph @main(%x: float32[], %p: bool[], %yes: bool[]) {
+          %first = NoOp() : ()
+          %pred_id = Identity(%yes) [^first] : (bool[])
+          %merge = if(%yes) [^pred_id] : (float32[]) then() {
+            %negative = Neg(%x) : (float32[])
+            return %negative
+          } else() {
+            return %x
+          }
+          return %merge
+        }""",
+    )
+
+
 def test_all_conds_on_one_flag_share_an_if_unless_one_needs_the_other():
     function = structured(
         """graph @main(%x: float32[], %p: bool[]) {
