@@ -1,8 +1,10 @@
 """The generators of a graph's random ops: which there are, where they begin, and what one run takes and advances.
 
 A node that draws random numbers has one generator for the life of a session. A library function's node has one for each
-way in which calls lead to it, as TensorFlow has a kernel for each copy that it makes of the function. The functions of
-datasets are not among them.
+way in which calls lead to it, as TensorFlow has a kernel for each copy that it makes of the function.
+
+The functions of datasets are not among them: those have generators that live as long as the iterators that call them. But a
+node that initializes an iterator has one where functions draw at all, for the seeds of those of their ops that have none.
 """
 
 from __future__ import annotations
@@ -18,6 +20,9 @@ from mgjax.metagraph import Graph, library_nodes
 from mgjax.ops import initial_generator
 from mgjax.passes import called_functions, path_in
 
+UNUSED_ROW = np.zeros(6, np.uint32)
+"""A generator for what takes one and draws nothing from it."""
+
 MOST_ROWS = 1 << 16
 """Rows: a library in which calls lead to a random op in more ways than this has no generators for the further ones."""
 
@@ -29,15 +34,16 @@ class Drawing(NamedTuple):
     attributes: Mapping[str, Any]
 
 
-def drawings(graph: Graph, draws: Collection[str]) -> Iterator[Drawing]:
+def drawings(graph: Graph, draws: Collection[str], seeds_functions: Collection[str]) -> Iterator[Drawing]:
     """The random ops of the graph, node by node, those of the functions that a node calls in its place.
 
     Args:
         draws: the ops that draw random numbers.
+        seeds_functions: the ops that draw seeds for functions that are called later on.
     """
-    callers = _Callers(graph, draws)
+    callers = _Callers(graph, draws, seeds_functions)
     for node in graph.graph_def.node:
-        if node.op in draws:
+        if callers.has_generator(node.op):
             yield Drawing(node.name, graph.attributes(node.name))
         elif callers.may_call(node):
             yield from callers.below(node.name, node.op, graph.attributes(node.name), ())
@@ -46,9 +52,10 @@ def drawings(graph: Graph, draws: Collection[str]) -> Iterator[Drawing]:
 class _Callers:
     """The random ops that calls lead to."""
 
-    def __init__(self, graph: Graph, draws: Collection[str]):
+    def __init__(self, graph: Graph, draws: Collection[str], seeds_functions: Collection[str]):
         self.graph = graph
         self.draws = draws
+        self.seeds_functions = seeds_functions
         self.drawing = self.find_drawing()
 
     def find_drawing(self) -> frozenset[str]:
@@ -59,6 +66,10 @@ class _Callers:
         while further := {name for name in named if name not in found and not named[name].isdisjoint(found)}:
             found |= further
         return frozenset(found)
+
+    def has_generator(self, op: str) -> bool:
+        """Whether a node of the op has a generator: it draws, or functions that draw may take seeds from it."""
+        return op in self.draws or (bool(self.drawing) and op in self.seeds_functions)
 
     def may_call(self, node: Any) -> bool:
         """Whether the node names a function that draws."""
@@ -71,7 +82,7 @@ class _Callers:
                 continue
             for inner, inner_op, inner_attributes in library_nodes(self.graph, name.name, name.attrs):
                 inner_path = path_in(path, label, inner)
-                if inner_op in self.draws:
+                if self.has_generator(inner_op):
                     yield Drawing(inner_path, inner_attributes)
                 else:
                     # Recursion goes as deep as functions call functions.
@@ -116,22 +127,35 @@ class Generators:
         self._before = before
         self._seed_words = seed_words
         self._rows = rows
+        self._taken: dict[str, Any] = {}
         self._changed: dict[int, Any] = {}
 
     def row(self, path: str) -> Any:
+        """The generator of a random op, uint32[6]."""
         if path not in self._rows:
             raise UnsupportedError(
                 f"{path!r} draws random numbers inside a library function, to which calls lead in more than "
                 f"{MOST_ROWS} ways, or which calls itself; feed what it draws"
             )
-        return self._before[self._rows[path]]
+        row = self._taken[path] = self._before[self._rows[path]]
+        return row
+
+    def row_for_functions(self, path: str) -> Any:
+        """The generator of an op that seeds functions; any will do where no function draws."""
+        return self.row(path) if path in self._rows else UNUSED_ROW
 
     def advance(self, path: str, row: Any) -> None:
-        self._changed[self._rows[path]] = row
+        """Takes the generator as it is after the run."""
+        if path in self._rows and row is not self._taken.get(path):
+            self._changed[self._rows[path]] = row
 
     def after(self) -> tuple[Any, Any]:
         """The generators after the run, and the seed's words."""
         if not self._changed:
             return self._before, self._seed_words
         rows = np.asarray(list(self._changed), np.int32)
+        if all(isinstance(array, np.ndarray) for array in (self._before, *self._changed.values())):
+            after = self._before.copy()
+            after[rows] = list(self._changed.values())
+            return after, self._seed_words
         return jnp.asarray(self._before).at[rows].set(jnp.stack(list(self._changed.values()))), self._seed_words

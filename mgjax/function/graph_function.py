@@ -19,7 +19,7 @@ from mgjax.errors import FailedPreconditionError, FeedError, UnknownNameError, U
 from mgjax.function.contents import collection_values, signature_of
 from mgjax.function.elements import GraphOperation, Signature, Tensor, Variable, element_name
 from mgjax.function.feeding import convert_feed, convert_held
-from mgjax.function.generators import MOST_ROWS, Drawing, Generators, drawings, first_rows
+from mgjax.function.generators import MOST_ROWS, UNUSED_ROW, Drawing, Generators, drawings, first_rows
 from mgjax.function.state import SessionState, State, as_state, join_words, split_words
 from mgjax.function.structures import flatten, rebuild
 from mgjax.host import NO_FILES, FileAccess, RunContext
@@ -525,7 +525,8 @@ class GraphFunction:
     @functools.cached_property
     def _drawings(self) -> tuple[Drawing, ...]:
         draws = {op for op, lowering in self.lowerings.items() if lowering.draws}
-        return tuple(itertools.islice(drawings(self.graph, draws), MOST_ROWS))
+        seeds_functions = {op for op, lowering in self.lowerings.items() if lowering.seeds_functions}
+        return tuple(itertools.islice(drawings(self.graph, draws, seeds_functions), MOST_ROWS))
 
     @functools.cached_property
     def random_operations(self) -> tuple[str, ...]:
@@ -554,7 +555,7 @@ class GraphFunction:
         return first_rows(self._drawings, join_words(words)), words
 
     def _generators_for(self, state: State, program: Program) -> Generators:
-        if not any(role == "generator" for role, _ in program.inputs):
+        if not any(role in ("generator", "function seeds") for role, _ in program.inputs):
             return Generators(state.generators, state.seed_words, {})
         rows, words = self.generators() if state.generators is None else (state.generators, state.seed_words)
         return Generators(rows, words, self._generator_rows)
@@ -573,6 +574,7 @@ class _Run:
         self._context = context
         self._context.held = self.held
         self._generators = function._generators_for(state, program)
+        self._drawn_before = {name: self._drawn(name) for name in program.object_generators}
 
     def arrays(self) -> list[Any]:
         """What the program takes: one for each of its parameters."""
@@ -590,7 +592,16 @@ class _Run:
                 return None if self._state.objects is None else self._state.objects.get(name)
             case "context":
                 return self._context
-        return self._generators.row(name)
+            case "function seeds":
+                return self._generators.row_for_functions(name)
+        # What an object draws from is its own once it is made.
+        return self._generators.row(name) if self._drawn_before.get(name) is None else UNUSED_ROW
+
+    def _drawn(self, generator: str) -> np.ndarray | None:
+        """The generator of an object as the object has it now; None where there is no object yet."""
+        objects = self._state.objects
+        held = None if objects is None else objects.get(self._program.object_generators[generator])
+        return None if held is None else held.generator
 
     @property
     def is_traced_over(self) -> bool:
@@ -616,13 +627,16 @@ class _Run:
                 arrays[name] = _leaf(array)
             elif role == "resource":
                 objects[name] = array
-            else:
+            elif array is not UNUSED_ROW:
                 self._generators.advance(name, array)
         before = self._state
-        after = State(
-            {**before.arrays, **arrays} if arrays else before.arrays, *self._generators.after(), before.objects
-        )
-        return after.with_objects(objects), results
+        self._state = before.with_objects(objects)
+        for name, drawn_before in self._drawn_before.items():
+            drawn = self._drawn(name)
+            if drawn is not None and (drawn_before is None or not np.array_equal(drawn, drawn_before)):
+                self._generators.advance(name, drawn)
+        held = {**before.arrays, **arrays} if arrays else before.arrays
+        return State(held, *self._generators.after(), self._state.objects), results
 
 
 class _SharedRun(_Run):

@@ -53,8 +53,8 @@ class State(Mapping[str, Any]):
         arrays: from variable name to array. A variable that is absent is uninitialized.
         generators: uint32[random ops, 6], one row for each random op of the graph, in the order of its nodes, with
             those of the functions that a node calls in its place: key (low word, high word) and 128-bit counter (lowest
-            word first). None where there are no random ops, or where the counters stand where those of a fresh session
-            do.
+            word first). A queue that shuffles has one too, and what initializes iterators whose functions draw. None where
+            there are no random ops, or where the counters stand where those of a fresh session do.
         seed_words: uint32[4], the words of `seed`, lowest first; None where there are no random ops.
         objects: tables, queues and their like; no leaves of the pytree, but part of its structure. None where there are none.
     """

@@ -9,7 +9,6 @@ once. Closing a queue waits behind those who are putting in. What errors say is 
 from __future__ import annotations
 
 import contextlib
-import secrets
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -307,15 +306,19 @@ class ShuffleQueue(Queue):
         capacity: int,
         name: str,
         min_after_dequeue: int,
-        seeds: tuple[int, int],
+        generator: Any,
     ):
         super().__init__(dtypes, shapes, capacity, name)
         if self.capacity < min_after_dequeue:
             raise InvalidArgumentError(f"capacity {self.capacity} must be >= min_after_dequeue {min_after_dequeue}")
         self._list: list[Element] = []
         self._min_after_dequeue = min_after_dequeue
-        # Two zeros stand for a pair from the operating system.
-        self._words = Words(*seeds) if any(seeds) else Words(secrets.randbits(64), secrets.randbits(64))
+        self._words = Words.of(generator)
+
+    @property
+    def generator(self) -> np.ndarray:
+        """Where its order goes on, uint32[6]: at the next block of four draws."""
+        return self._words.generator
 
     def __len__(self) -> int:
         return len(self._list)
@@ -404,12 +407,13 @@ def priority_queue(*, held, component_types=(), shapes=(), capacity=-1, shared_n
     return _held(held, PriorityQueue(dtypes, ((), *shapes), capacity, shared_name))
 
 
-@lower("RandomShuffleQueue", "RandomShuffleQueueV2", makes="queue", host=True)
+@lower("RandomShuffleQueue", "RandomShuffleQueueV2", makes="queue", host=True, draws=True)
 def random_shuffle_queue(
-    *, held, component_types, shapes=(), capacity=-1, min_after_dequeue=0, seed=0, seed2=0, shared_name=""
+    *, held, component_types, shapes=(), capacity=-1, min_after_dequeue=0, shared_name="", generator
 ):
-    queue = ShuffleQueue(component_types, shapes, capacity, shared_name, min_after_dequeue, (seed, seed2))
-    return _held(held, queue)
+    """The queue goes on from the generator when elements are taken out; `ShuffleQueue.generator` tells how far it is."""
+    queue = ShuffleQueue(component_types, shapes, capacity, shared_name, min_after_dequeue, generator)
+    return _held(held, queue), generator
 
 
 # ---- what is done with them

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -33,6 +34,12 @@ class Words(Iterator[int]):
         self._counter = sum(word << 32 * i for i, word in enumerate(numbers[2:]))
         self._words: list[int] = []
 
+    @property
+    def generator(self) -> np.ndarray:
+        """The generator, uint32[6], of what follows from the next block of four words on."""
+        block = self._counter - len(self._words) // 4
+        return np.array([*self._key, *(block >> shift & 0xFFFFFFFF for shift in range(0, 128, 32))], np.uint32)
+
     def __next__(self) -> int:
         if not self._words:
             self._words = self._next_blocks()
@@ -57,6 +64,13 @@ class Words(Iterator[int]):
             ]
             key0, key1 = (key0 + 0x9E3779B9) & 0xFFFFFFFF, (key1 + 0xBB67AE85) & 0xFFFFFFFF
         return np.stack(counter, axis=1).ravel()[::-1].tolist()
+
+
+def draw_seeds(generator: Any) -> tuple[tuple[int, int], np.ndarray]:
+    """A pair of 64-bit seeds, and the generator after it."""
+    words = Words.of(generator)
+    first, second, third, fourth = itertools.islice(words, 4)
+    return (first | second << 32, third | fourth << 32), words.generator
 
 
 def below(limit: int, stream: Iterator[int]) -> int:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import secrets
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import Any
 
 import jax
@@ -38,12 +37,16 @@ class LibraryFunction:
         """The same function, as another node would name it."""
         return LibraryFunction(self._compiled)
 
-    def instantiate(self) -> Instance:
-        """A callable from a run's context and arguments to NumPy results; its generators start as in a fresh session."""
+    def instantiate(self, words: Iterator[int]) -> Instance:
+        """A callable from a run's context and arguments to NumPy results; its generators start as in a fresh session.
+
+        Args:
+            words: 32 bits each; random ops without seeds take four of them.
+        """
         program = self._compiled.program
         held: dict[tuple[str, str], Any] = {
-            ("generator", name): initial_generator(*(seeds if seeds != (0, 0) else _any_seeds()))
-            for name, seeds in self._compiled.seeds.items()
+            key: initial_generator(*(seeds if seeds != (0, 0) else _next_seeds(words)))
+            for key, seeds in self._compiled.seeds.items()
         }
 
         def call(context: Any, *arguments: Any) -> list[Any]:
@@ -80,11 +83,11 @@ class CompiledFunction:
         return self._compile(self._name)
 
     @functools.cached_property
-    def seeds(self) -> dict[str, tuple[int, int]]:
-        """The seeds of the operations that draw random numbers."""
-        drawing = {name for role, name in self.program.inputs if role == "generator"}
+    def seeds(self) -> dict[tuple[str, str], tuple[int, int]]:
+        """The seeds of the operations that draw random numbers, by what the program takes for them."""
+        drawing = {name: (role, name) for role, name in self.program.inputs if role in ("generator", "function seeds")}
         return {
-            generator_of(op): (int(op.attributes.get("seed", 0)), int(op.attributes.get("seed2", 0)))
+            drawing[generator_of(op)]: (int(op.attributes.get("seed", 0)), int(op.attributes.get("seed2", 0)))
             for op in walk(self.program.function.body)
             if generator_of(op) in drawing
         }
@@ -110,8 +113,8 @@ class LibraryFunctions:
         return value
 
 
-def _any_seeds() -> tuple[int, int]:
-    return secrets.randbits(63), secrets.randbits(63)
+def _next_seeds(words: Iterator[int]) -> tuple[int, int]:
+    return next(words) | next(words) << 32, next(words) | next(words) << 32
 
 
 def _on_cpu() -> contextlib.AbstractContextManager[Any]:

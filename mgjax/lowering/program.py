@@ -9,6 +9,7 @@ variable that shapes depend on is known before the first stage, and its value is
 from __future__ import annotations
 
 import contextlib
+import functools
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,7 +27,7 @@ from mgjax.lowering.flags import NOTHING, Flags, Site, Sites
 from mgjax.lowering.loops import NeedsHost
 from mgjax.lowering.printing import prints_in
 from mgjax.ops import ElementList, HostObject, Optional, is_known
-from mgjax.passes import OBJECT, PRINTED, REFERENCE, free_values
+from mgjax.passes import GENERATOR_TYPE, OBJECT, PRINTED, REFERENCE, free_values, generator_of
 
 LARGEST_EMBEDDED_CONSTANT = 1 << 14
 """Bytes: larger constants are handed to a device program as arguments, not compiled into it."""
@@ -129,6 +130,17 @@ class Program:
         blocks = (function.body, *(each.body for each in evaluator.recursive.values()))
         self._prints = any(prints_in(block.operations) for block in blocks)
 
+    @functools.cached_property
+    def object_generators(self) -> dict[str, str]:
+        """The generators that a host object draws from once it is made, and the object's name."""
+        return {
+            generator_of(operation): operation.attributes[OBJECT][0]
+            for operation in walk(self.function.body)
+            if (lowering := self._evaluator.lowerings.get(operation.kind)) is not None
+            and lowering.makes
+            and lowering.draws
+        }
+
     def trace(self, arrays: Sequence[Any]) -> tuple[list[Any], Any]:
         """The results, computed inside whatever JAX transformation is active, and the number of the site that failed first.
 
@@ -189,7 +201,7 @@ class Program:
             if lowering is not None and lowering.context:
                 found.append(operation)
         # What only makes a handle gives nothing that one could feed.
-        found.sort(key=lambda operation: all(value.type.dtype is dtypes.resource for value in operation.results))
+        found.sort(key=lambda operation: not _feedable(operation))
         if found:
             raise UnsupportedError(_outside_of_transformations(found[0]))
 
@@ -501,8 +513,14 @@ class Program:
         )
 
 
+def _feedable(operation: Operation) -> list[Value]:
+    """The results that a caller could feed: neither handles nor what carries state."""
+    results = operation.results
+    return [value for value in results if value.type.dtype is not dtypes.resource and value.type is not GENERATOR_TYPE]
+
+
 def _outside_of_transformations(operation: Operation) -> str:
-    names = " or ".join(repr(value.name) for value in operation.results if value.type.dtype is not dtypes.resource)
+    names = " or ".join(repr(value.name) for value in _feedable(operation))
     feed = f"feed {names} instead, or " if names else ""
     return (
         f"{operation!r} runs on the host and cannot stand inside jit, grad or another transformation; {feed}call fn "

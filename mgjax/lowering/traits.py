@@ -49,6 +49,7 @@ class RegisteredTraits:
         if lowering is None or not (
             lowering.writes
             or lowering.draws
+            or lowering.seeds_functions
             or lowering.effect
             or lowering.makes
             or lowering.keeps
@@ -61,7 +62,8 @@ class RegisteredTraits:
         return Effects(
             updates=tuple(place[name] for name in lowering.updates),
             overwrites=tuple(place[name] for name in lowering.overwrites),
-            draws=lowering.draws,
+            draws=lowering.draws or lowering.seeds_functions,
+            seeds_functions=lowering.seeds_functions,
             makes=lowering.makes is not None,
             keeps=bool(lowering.keeps),
             takes_context=lowering.context,

@@ -6,6 +6,8 @@ import numpy as np
 from jax import lax
 
 from mgjax.errors import OutOfRangeError, UnsupportedError
+from mgjax.ops import philox
+from mgjax.ops.random import normal, uniform
 from mgjax.ops.registry import Static, check, claim, lower
 
 
@@ -100,24 +102,25 @@ def boxes_of_image_gradients(box_ind, image_size):
     yield claim((box_ind >= 0) & (box_ind < image_size[0]), message, error=OutOfRangeError)
 
 
-@lower("ExtractGlimpse")
+@lower("ExtractGlimpse", draws=True)
 def extract_glimpse(
-    input, size: Static, offsets, *, centered=True, normalized=True, uniform_noise=True, noise="uniform"
+    input, size: Static, offsets, *, centered=True, normalized=True, uniform_noise=True, noise="uniform", generator
 ):
     """A window of each image around an offset (row, column), which may reach outside.
 
-    What lies outside is noise. TensorFlow draws it from a generator without a seed; here it is the same at every call.
+    What lies outside is noise. TensorFlow draws it from a generator that no seed reaches; this one follows the state's seed.
     """
     image_size = np.array(input.shape[1:3], np.float32)
     place = offsets * image_size if normalized else offsets
     if centered:
         place = (place + image_size) / 2
-    return _glimpse(input, size, place - np.asarray(size) / np.float32(2), "uniform" if uniform_noise else noise)
+    kind = "uniform" if uniform_noise else noise
+    return _glimpse(input, size, place - np.asarray(size) / np.float32(2), kind, generator)
 
 
-@lower("ExtractGlimpseV2")
+@lower("ExtractGlimpseV2", draws=True)
 def extract_glimpse_v2(
-    input, size: Static, offsets, *, centered=True, normalized=True, uniform_noise=True, noise="uniform"
+    input, size: Static, offsets, *, centered=True, normalized=True, uniform_noise=True, noise="uniform", generator
 ):
     """As `extract_glimpse`, but the offset is of the window's corner, unless it is both centred and normalized."""
     image_size = np.array(input.shape[1:3], np.float32)
@@ -126,26 +129,27 @@ def extract_glimpse_v2(
         place = (place + image_size) / 2 - np.asarray(size) / np.float32(2)
     elif centered:
         place = place + image_size / 2
-    return _glimpse(input, size, place, "uniform" if uniform_noise else noise)
+    return _glimpse(input, size, place, "uniform" if uniform_noise else noise, generator)
 
 
-def _glimpse(input, size, place, noise):
+def _glimpse(input, size, place, kind, generator):
     start = jnp.trunc(place).astype(np.int32)
     rows = (start[:, :1] + np.arange(size[0], dtype=np.int32))[:, :, None]
     columns = (start[:, 1:] + np.arange(size[1], dtype=np.int32))[:, None, :]
     batch = np.arange(input.shape[0])[:, None, None]
     value, inside = _pick(jnp.asarray(input), batch, rows, columns)
-    return jnp.where(inside, value, _noise(input, value.shape, noise))
+    noise = _noise(input, value.shape, kind, generator)
+    return jnp.where(inside, value, noise), philox.skip(generator, noise.size)
 
 
-def _noise(input, shape, kind):
-    key = jax.random.key(0)
+def _noise(input, shape, kind, generator):
     if kind == "zero":
         return jnp.zeros(shape, input.dtype)
     if kind == "gaussian":
-        return jnp.mean(input) + jnp.std(input) * jax.random.normal(key, shape, input.dtype)
+        return jnp.mean(input) + jnp.std(input) * normal(generator, shape, np.dtype(input.dtype))
     if kind == "uniform":
-        return jax.random.uniform(key, shape, input.dtype, jnp.min(input), jnp.max(input))
+        least, most = jnp.min(input), jnp.max(input)
+        return least + (most - least) * uniform(generator, shape, np.dtype(input.dtype))
     raise UnsupportedError(f"noise {kind!r} is not supported (uniform, gaussian, zero are)")
 
 

@@ -33,7 +33,8 @@ a host step can call (`mgjax.host.datasets.LibraryFunction`). What such an op ca
 a `Reference`: the function takes what the state holds when it is called.
 
 **Random numbers.** An op declared with `draws=True` takes the keyword `generator`, a uint32[6] array (key low, key high, then the
-128-bit counter, lowest word first), and returns its outputs followed by the generator after the draw.
+128-bit counter, lowest word first), and returns its outputs followed by the generator after the draw. An op declared with
+`seeds_functions=True` does the same, not for itself, but for the seeds of functions that are called because of it later on.
 
 **Errors.** What TensorFlow's kernel refuses at run time is said beside the lowering, by a function of those inputs and attrs
 that it needs, under their names, which yields what must hold (see `claim`); `outputs`, if it asks for it, is the list of the
@@ -82,6 +83,7 @@ class Lowering:
         reads, updates, overwrites: the inputs that are variables.
         optional: the inputs that may be an uninitialized variable, which arrives as None (besides `overwrites`).
         draws: whether it draws random numbers.
+        seeds_functions: whether it draws the seeds of random ops in functions that host steps call because of it.
         numpy: a function for operands that are all NumPy, or None where `function` serves for both.
         host: whether it runs in Python between device programs, on NumPy values (strings, dynamic shapes, files).
         makes: the kind of host object whose handle it makes, or None.
@@ -103,6 +105,7 @@ class Lowering:
     overwrites: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
     draws: bool = False
+    seeds_functions: bool = False
     numpy: Callable[..., Any] | None = None
     host: bool = False
     makes: str | None = None
@@ -124,7 +127,7 @@ class Lowering:
         pairs = (
             ("held", self.makes is not None or bool(self.keeps)),
             ("context", self.context),
-            ("generator", self.draws),
+            ("generator", self.draws or self.seeds_functions),
         )
         return tuple(name for name, is_taken in pairs if is_taken)
 

@@ -17,6 +17,7 @@ class Effects:
         updates: the operands that are variables which it reads and changes.
         overwrites: the operands that are variables which it sets whatever they held.
         draws: whether it draws random numbers, and so advances a generator of its own.
+        seeds_functions: whether that generator is only for the seeds of functions that are called later on.
         makes: whether it makes, where there is none yet, the host object that its handle stands for.
         keeps: whether it keeps a host object of its own.
         takes_context: whether it takes what the run gives to host steps.
@@ -27,6 +28,7 @@ class Effects:
     updates: tuple[int, ...] = ()
     overwrites: tuple[int, ...] = ()
     draws: bool = False
+    seeds_functions: bool = False
     makes: bool = False
     keeps: bool = False
     takes_context: bool = False

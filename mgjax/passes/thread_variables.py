@@ -18,7 +18,8 @@ gives it after its results, before its generator. An operation that calls functi
 captures of variables and host objects, a `reference` that leads to what the state holds then.
 
 The function's attributes say what is what: `inputs` has a pair (role, name) for each parameter and `outputs` one for each
-result; roles are "feed", "fetch", "variable", "resource", "generator" and "context".
+result; roles are "feed", "fetch", "variable", "resource", "generator", "function seeds" (a generator of seeds for functions
+that are called later on) and "context".
 """
 
 from __future__ import annotations
@@ -67,7 +68,11 @@ def thread_variables(function: Function, traits: Traits) -> None:
 
 def _label(key: Key) -> str:
     role, name = key
-    return f"{name}#{role}" if role in ("generator", "context") else name
+    return f"{name}#{role}" if role in ("generator", "function seeds", "context") else name
+
+
+def _generator_key(operation: Operation, effects: Effects) -> Key:
+    return "function seeds" if effects.seeds_functions else "generator", generator_of(operation)
 
 
 class _Threading:
@@ -92,7 +97,7 @@ class _Threading:
             if effects.keeps:
                 types["resource", self.traits.kept_object(operation)] = RESOURCE_TYPE
             if effects.draws:
-                types["generator", generator_of(operation)] = GENERATOR_TYPE
+                types[_generator_key(operation, effects)] = GENERATOR_TYPE
             if effects.takes_context:
                 types[CONTEXT] = RESOURCE_TYPE
         return types
@@ -116,7 +121,7 @@ class _Threading:
             if effects.keeps:
                 keys["resource", self.traits.kept_object(operation)] = None
             if effects.draws:
-                keys["generator", generator_of(operation)] = None
+                keys[_generator_key(operation, effects)] = None
         return keys
 
     def value(self, value: Value, present: dict[Key, Value]) -> Value:
@@ -157,14 +162,20 @@ class _Threading:
         name = self.traits.variable(operation)
         assert name is not None
         key = self.key(name)
+        effects = self.traits.effects(operation)
         operands = [self.value(value, present) for value in operation.operands]
         operands.append(present[key])
-        if self.traits.effects(operation).takes_context:
+        if effects.takes_context:
             operands.append(present[CONTEXT])
+        generator = _generator_key(operation, effects)
+        if effects.draws:
+            operands.append(present[generator])
         operation.set_operands(operands)
         operation.attributes[OBJECT] = name, 0
         operation.results = []
         present[key] = operation.add_result(RESOURCE_TYPE)
+        if effects.draws:
+            present[generator] = operation.add_result(GENERATOR_TYPE)
         return operation
 
     def _refer(self, operation: Operation) -> list[Operation]:
@@ -204,7 +215,7 @@ class _Threading:
         keys: list[Key] = [self.key(str(name)) for name in names]
         outputs = [result for result in operation.results if not result.type.is_ref]
         if effects.draws:
-            generator: Key = ("generator", generator_of(operation))
+            generator = _generator_key(operation, effects)
             operands.append(present[generator])
         operation.set_operands(operands)
         operation.results = []

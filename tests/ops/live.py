@@ -6,7 +6,7 @@ arrays, both as it is and under `jax.jit`. Operands that the lowering declares `
 stay NumPy there.
 
 An input that the lowering declares as a variable becomes one in TensorFlow's graph as well; its new value is compared
-after the op has run, and stands before the outputs in what `check` returns.
+after the op has run, and stands before the outputs in what `check` returns. An op that draws is given a generator.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from mgjax import dtypes
-from mgjax.ops import REGISTRY, Lowering
+from mgjax.ops import REGISTRY, Lowering, initial_generator
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 with warnings.catch_warnings():
@@ -76,7 +76,11 @@ def check(
     )
 
     def call(function: Any, operands: Mapping[str, Any]) -> Any:
-        return function(*(operands[name] for name in lowering.parameters), **keywords)
+        arguments = [operands[name] for name in lowering.parameters]
+        if not lowering.draws:
+            return function(*arguments, **keywords)
+        *outputs, _ = function(*arguments, **keywords, generator=initial_generator(1, 2))
+        return outputs
 
     def compare(outputs: Any, way: str) -> None:
         flat = _flat(outputs)

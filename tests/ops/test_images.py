@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from mgjax import dtypes
-from mgjax.ops import REGISTRY
+from mgjax.ops import REGISTRY, initial_generator
 from tests.ops.live import check, random_array
 
 LOOSE = {"rtol": 1e-5, "atol": 1e-5}
@@ -60,7 +60,9 @@ def test_glimpses_from_the_corner_begin_half_a_window_before_the_offset():
     # Recorded from 1.15.
     x = np.arange(16, dtype=np.float32).reshape(1, 4, 4, 1)
     attrs = {"centered": False, "normalized": False, "uniform_noise": False, "noise": "zero"}
-    y = REGISTRY["ExtractGlimpse"].function(x, np.array([2, 2]), np.float32([[0.5, -0.25]]), **attrs)
+    y, _ = REGISTRY["ExtractGlimpse"].function(
+        x, np.array([2, 2]), np.float32([[0.5, -0.25]]), generator=initial_generator(1, 2), **attrs
+    )
     assert_array_equal(y[0, :, :, 0], [[0, 0], [0, 4]])
 
 
@@ -68,9 +70,16 @@ def test_glimpses_from_the_corner_begin_half_a_window_before_the_offset():
 def test_glimpses_hold_noise_outside_alone(noise):
     x = random_array("float32", [1, 4, 4, 1])
     attrs = {"uniform_noise": noise == "uniform", "noise": noise}
-    y = REGISTRY["ExtractGlimpse"].function(x, np.array([2, 2]), np.float32([[1, 1]]), **attrs)
-    assert y[0, 0, 0, 0] == x[0, 3, 3, 0]
-    assert len(np.unique(y)) == 4
+
+    def glimpse(generator):
+        return REGISTRY["ExtractGlimpse"].function(
+            x, np.array([2, 2]), np.float32([[1, 1]]), generator=generator, **attrs
+        )
+
+    y, generator = glimpse(initial_generator(1, 2))
+    following, _ = glimpse(generator)
+    assert y[0, 0, 0, 0] == following[0, 0, 0, 0] == x[0, 3, 3, 0]
+    assert len(np.unique([y, following])) == 7
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])

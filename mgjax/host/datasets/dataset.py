@@ -9,14 +9,14 @@ meets it, and the `next` after that gives the following element, as TensorFlow's
 first exception, so iterators that take from others are classes with `__next__`. After its end, an iterator stays at its end.
 
 **Pipelines.** All iterators that come of one initialization belong to one `Pipeline`: it holds the functions' random
-generators, and what iterators leave to those that come after them in the same place (the seeds of the next epoch's shuffle, the
-elements of a cache). TensorFlow 1.15 names such a place by the path of iterators that lead to it, not by the dataset: `repeat`
-hands its own path on, `flat_map` one for each element, `interleave` one for each slot of its cycle. So is it here.
+generators (those without seeds take them from the generator of the op that initializes), and what iterators leave to those that
+come after them in the same place (the seeds of the next epoch's shuffle, the elements of a cache). TensorFlow 1.15 names such a
+place by the path of iterators that lead to it, not by the dataset: `repeat` hands its own path on, `flat_map` one for each
+element, `interleave` one for each slot of its cycle. So is it here.
 """
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Protocol
@@ -24,6 +24,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from mgjax.errors import InvalidArgumentError
+from mgjax.host.streams import Words, draw_seeds
 from mgjax.ops import HostObject
 
 Element = tuple[Any, ...]
@@ -40,8 +41,12 @@ class LibraryFunction(Protocol):
     def another(self) -> LibraryFunction:
         """The same function, with instances of its own."""
 
-    def instantiate(self) -> Callable[..., list[Any]]:
-        """A callable from a run's context and arguments to results; its random generators advance from call to call."""
+    def instantiate(self, words: Iterator[int]) -> Callable[..., list[Any]]:
+        """A callable from a run's context and arguments to results; its random generators advance from call to call.
+
+        Args:
+            words: 32 bits each, where random ops without seeds take theirs from.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +63,21 @@ class Pipeline:
 
     Attributes:
         context: of the present run: functions are called in it, and files are opened.
+        words: 32 bits each: where functions' random ops without seeds take theirs from.
         left: what iterators left for those that come after them, by place and kind.
         instances: the instances of functions: all iterators that call what one node names share its generators.
     """
 
     context: Any = None
+    words: Iterator[int] = field(default_factory=lambda: iter(()))
     left: dict[Hashable, Any] = field(default_factory=dict)
     instances: dict[LibraryFunction, Callable[..., list[Any]]] = field(default_factory=dict)
+
+
+def new_pipeline(context: Any, generator: Any) -> tuple[Pipeline, np.ndarray]:
+    """A pipeline whose functions take seeds from a generator, uint32[6], and that generator after it."""
+    seeds, after = draw_seeds(generator)
+    return Pipeline(context, Words(*seeds)), after
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +113,7 @@ class Place:
         pipeline, function = self.pipeline, captured.function
         instance = pipeline.instances.get(function)
         if instance is None:
-            instance = pipeline.instances[function] = function.instantiate()
+            instance = pipeline.instances[function] = function.instantiate(pipeline.words)
         return lambda *arguments: instance(pipeline.context, *arguments, *captured.arguments)
 
 
@@ -179,7 +192,7 @@ def truth(results: Sequence[Any], what: str) -> bool:
     return bool(results[0])
 
 
-def nonzero_seeds(seed: Any, seed2: Any) -> tuple[int, int]:
-    """The seeds of an op; two zeros stand for a pair from the operating system."""
+def seeds_of(seed: Any, seed2: Any, generator: Any) -> tuple[tuple[int, int], Any]:
+    """The seeds of an op, and its generator afterwards; two zeros stand for a pair from that generator."""
     seeds = int(scalar(seed, "seed")), int(scalar(seed2, "seed2"))
-    return seeds if seeds != (0, 0) else (secrets.randbits(63), secrets.randbits(63))
+    return (seeds, generator) if seeds != (0, 0) else draw_seeds(generator)

@@ -11,7 +11,7 @@ import numpy as np
 
 from mgjax.dtypes import DType
 from mgjax.errors import FailedPreconditionError, InvalidArgumentError, OutOfRangeError, UnsupportedError
-from mgjax.host.datasets.dataset import Captured, Dataset, Element, Pipeline, Place, dataset_of, nonzero_seeds
+from mgjax.host.datasets.dataset import Captured, Dataset, Element, Pipeline, Place, dataset_of, new_pipeline, seeds_of
 from mgjax.host.datasets.ordering import MemoryCache
 from mgjax.host.datasets.shuffling import SeedGenerator
 from mgjax.host.strings import strings
@@ -38,9 +38,8 @@ class IteratorResource(HostObject):
         self._pipeline = Pipeline()
         self._iterator: Iterator[Element] | None = None
 
-    def start(self, dataset: Dataset, context: Any) -> None:
+    def start(self, dataset: Dataset, pipeline: Pipeline) -> None:
         """Begins anew with the dataset's first element."""
-        pipeline = Pipeline(context)
         self._iterator = dataset.iterate(Place(pipeline, ("Iterator",)))
         self._pipeline = pipeline
 
@@ -115,15 +114,17 @@ def iterator(*, output_types=(), output_shapes=(), held):
     return held if held is not None else IteratorResource(output_types, output_shapes)
 
 
-@lower("OneShotIterator", host=True, makes="iterator", calls=True, context=True)
-def one_shot_iterator(*, dataset_factory, output_types, output_shapes, held, context):
+@lower("OneShotIterator", host=True, makes="iterator", calls=True, context=True, seeds_functions=True)
+def one_shot_iterator(*, dataset_factory, output_types, output_shapes, held, context, generator):
     """An iterator over what a function makes; it is initialized once."""
     if held is not None:
-        return held
-    make = Place(Pipeline(context)).callable(Captured(dataset_factory))
+        return held, generator
+    making, generator = new_pipeline(context, generator)
+    make = Place(making).callable(Captured(dataset_factory))
     resource = IteratorResource(output_types, output_shapes)
-    resource.start(dataset_of(*make()), context)
-    return resource
+    pipeline, generator = new_pipeline(context, generator)
+    resource.start(dataset_of(*make()), pipeline)
+    return resource, generator
 
 
 class Iterators(HostObject):
@@ -160,11 +161,12 @@ def delete_iterator(handle, deleter):
     return ()
 
 
-@lower("MakeIterator", host=True, effect=True, context=True, reads=("iterator",))
-def make_iterator(dataset, iterator, *, context):
+@lower("MakeIterator", host=True, effect=True, context=True, seeds_functions=True, reads=("iterator",))
+def make_iterator(dataset, iterator, *, context, generator):
     """Initializes an iterator with a dataset."""
-    _resource(iterator).start(dataset_of(dataset), context)
-    return ()
+    pipeline, after = new_pipeline(context, generator)
+    _resource(iterator).start(dataset_of(dataset), pipeline)
+    return after
 
 
 def _resource(handle: Any) -> IteratorResource:
@@ -230,16 +232,17 @@ def delete_memory_cache(handle, deleter):
     return ()
 
 
-@lower("AnonymousRandomSeedGenerator", host=True, effect=True)
-def anonymous_random_seed_generator(seed, seed2):
-    generator = SeedGenerator(*nonzero_seeds(seed, seed2))
-    return generator, generator
+@lower("AnonymousRandomSeedGenerator", host=True, effect=True, draws=True)
+def anonymous_random_seed_generator(seed, seed2, *, generator):
+    seeds, after = seeds_of(seed, seed2, generator)
+    epochs = SeedGenerator(*seeds)
+    return epochs, epochs, after
 
 
-@lower("AnonymousSeedGenerator", host=True, effect=True)
-def anonymous_seed_generator(seed, seed2, reshuffle):
+@lower("AnonymousSeedGenerator", host=True, effect=True, draws=True)
+def anonymous_seed_generator(seed, seed2, reshuffle, *, generator):
     """A generator of seeds; without `reshuffle` the graph asks it for nothing."""
-    return anonymous_random_seed_generator(seed, seed2)
+    return anonymous_random_seed_generator(seed, seed2, generator=generator)
 
 
 @lower("DummySeedGenerator", host=True, effect=True)

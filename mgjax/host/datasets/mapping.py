@@ -13,11 +13,11 @@ from mgjax.host.datasets.dataset import (
     Captured,
     Dataset,
     Element,
-    Pipeline,
     Place,
     Taking,
     dataset_of,
     description,
+    new_pipeline,
     scalar,
     truth,
 )
@@ -472,7 +472,7 @@ def group_by_window_dataset(
     )
 
 
-@lower("ChooseFastestBranchDataset", host=True, calls=True, context=True)
+@lower("ChooseFastestBranchDataset", host=True, calls=True, context=True, seeds_functions=True)
 def choose_fastest_branch_dataset(
     input_dataset,
     ratio_numerator,
@@ -482,34 +482,38 @@ def choose_fastest_branch_dataset(
     branches,
     other_arguments_lengths,
     context,
+    generator,
 ):
     """The dataset of the first branch: all branches make the same elements."""
     captured = Captured(branches[0], other_arguments[: other_arguments_lengths[0]])
-    call = Place(Pipeline(context)).callable(captured)
-    return dataset_of(*call(dataset_of(input_dataset)))
+    pipeline, after = new_pipeline(context, generator)
+    call = Place(pipeline).callable(captured)
+    return dataset_of(*call(dataset_of(input_dataset))), after
 
 
-@lower("ReduceDataset", host=True, calls=True, context=True)
-def reduce_dataset(input_dataset, initial_state, other_arguments, *, f, context):
+@lower("ReduceDataset", host=True, calls=True, context=True, seeds_functions=True)
+def reduce_dataset(input_dataset, initial_state, other_arguments, *, f, context, generator):
     """The state after a function has taken it through all elements."""
-    place = Place(Pipeline(context))
+    pipeline, after = new_pipeline(context, generator)
+    place = Place(pipeline)
     call = place.callable(Captured(f, other_arguments))
     state = list(initial_state)
     for element in dataset_of(input_dataset).iterate(place.at("Reduce")):
         state = call(*state, *element)
-    return (state,)
+    return state, after
 
 
-@lower("DatasetToSingleElement", host=True, context=True)
-def dataset_to_single_element(dataset, *, context):
+@lower("DatasetToSingleElement", host=True, context=True, seeds_functions=True)
+def dataset_to_single_element(dataset, *, context, generator):
     """The components of the only element."""
-    iterator = dataset_of(dataset).iterate(Place(Pipeline(context), ("SingleElement",)))
+    pipeline, after = new_pipeline(context, generator)
+    iterator = dataset_of(dataset).iterate(Place(pipeline, ("SingleElement",)))
     element = next(iterator, None)
     if element is None:
         raise InvalidArgumentError("Dataset was empty.")
     if next(iterator, None) is not None:
         raise InvalidArgumentError("Dataset had more than one element.")
-    return (list(element),)
+    return list(element), after
 
 
 @lower("DatasetCardinality", "ExperimentalDatasetCardinality", host=True)

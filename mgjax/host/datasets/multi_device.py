@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mgjax.errors import FailedPreconditionError, InvalidArgumentError, OpError, OutOfRangeError
-from mgjax.host.datasets.dataset import Dataset, Element, Pipeline, Place, dataset_of, scalar
+from mgjax.host.datasets.dataset import Dataset, Element, Pipeline, Place, dataset_of, new_pipeline, scalar
 from mgjax.host.datasets.iterators import named, number_of, string_handle_of
 from mgjax.ops import HostObject, lower
 
@@ -33,10 +33,10 @@ class MultiDeviceIterator(HostObject):
         self._pipeline = Pipeline()
         self._iterator: Iterator[Element] | None = None
 
-    def start(self, dataset: Dataset, context: Any) -> int:
+    def start(self, dataset: Dataset, pipeline: Pipeline) -> int:
         """Begins anew with the dataset's first element; returns the number that readers must name."""
         self.incarnation += 1
-        self._pipeline = Pipeline(context)
+        self._pipeline = pipeline
         self._iterator = dataset.iterate(Place(self._pipeline, ("MultiDeviceIterator",)))
         self._waiting = [deque() for _ in self._waiting]
         self._dealt = 0
@@ -90,10 +90,18 @@ def delete_multi_device_iterator(multi_device_iterator, iterators, deleter):
     return ()
 
 
-@lower("MultiDeviceIteratorInit", host=True, effect=True, context=True, reads=("multi_device_iterator",))
-def multi_device_iterator_init(dataset, multi_device_iterator, max_buffer_size, *, context):
+@lower(
+    "MultiDeviceIteratorInit",
+    host=True,
+    effect=True,
+    context=True,
+    seeds_functions=True,
+    reads=("multi_device_iterator",),
+)
+def multi_device_iterator_init(dataset, multi_device_iterator, max_buffer_size, *, context, generator):
     """Initializes the iterator with a dataset; returns the number of the initialization."""
-    return np.array(_resource(multi_device_iterator).start(dataset_of(dataset), context), np.int64)
+    pipeline, after = new_pipeline(context, generator)
+    return np.array(_resource(multi_device_iterator).start(dataset_of(dataset), pipeline), np.int64), after
 
 
 @lower("MultiDeviceIteratorGetNextFromShard", host=True, effect=True, context=True, reads=("multi_device_iterator",))

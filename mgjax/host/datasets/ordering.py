@@ -17,8 +17,8 @@ from mgjax.host.datasets.dataset import (
     Taking,
     dataset_of,
     description,
-    nonzero_seeds,
     scalar,
+    seeds_of,
 )
 from mgjax.host.datasets.shuffling import Shuffle
 from mgjax.host.streams import Words
@@ -396,9 +396,10 @@ class _SampleIterator(Taking):
                 return element
 
 
-@lower("SamplingDataset", host=True)
-def sampling_dataset(input_dataset, rate, seed, seed2):
-    return Sample(dataset_of(input_dataset), scalar(rate, "rate"), nonzero_seeds(seed, seed2))
+@lower("SamplingDataset", host=True, draws=True)
+def sampling_dataset(input_dataset, rate, seed, seed2, *, generator):
+    seeds, after = seeds_of(seed, seed2, generator)
+    return Sample(dataset_of(input_dataset), scalar(rate, "rate"), seeds), after
 
 
 @description

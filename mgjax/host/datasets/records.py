@@ -18,7 +18,17 @@ import numpy as np
 
 from mgjax.checkpoint import masked_crc32c
 from mgjax.errors import DataLossError, InvalidArgumentError
-from mgjax.host.datasets.dataset import Dataset, Element, Pipeline, Place, dataset_of, description, scalar, vector
+from mgjax.host.datasets.dataset import (
+    Dataset,
+    Element,
+    Pipeline,
+    Place,
+    dataset_of,
+    description,
+    new_pipeline,
+    scalar,
+    vector,
+)
 from mgjax.host.files import FileAccess
 from mgjax.host.parsing import decode_csv
 from mgjax.host.strings import strings
@@ -334,12 +344,13 @@ def matching_files_dataset(patterns):
     return MatchingFiles(vector(patterns, "patterns"))
 
 
-@lower("DatasetToTFRecord", "ExperimentalDatasetToTFRecord", host=True, effect=True, context=True)
-def dataset_to_tf_record(input_dataset, filename, compression_type, *, context):
+@lower("DatasetToTFRecord", "ExperimentalDatasetToTFRecord", host=True, effect=True, context=True, seeds_functions=True)
+def dataset_to_tf_record(input_dataset, filename, compression_type, *, context, generator):
     """Writes a file of the elements, which must be strings."""
     compression = _compression(compression_type)
+    pipeline, after = new_pipeline(context, generator)
     parts = []
-    for element in dataset_of(input_dataset).iterate(Place(Pipeline(context), ("ToTFRecord",))):
+    for element in dataset_of(input_dataset).iterate(Place(pipeline, ("ToTFRecord",))):
         content = scalar(element[0], "an element that is to be written")
         length = struct.pack("<Q", len(content))
         parts += [length, struct.pack("<I", masked_crc32c(length)), content, struct.pack("<I", masked_crc32c(content))]
@@ -349,4 +360,4 @@ def dataset_to_tf_record(input_dataset, filename, compression_type, *, context):
     elif compression == b"ZLIB":
         whole = zlib.compress(whole)
     context.files.write(os.fsdecode(scalar(filename, "filename")), whole)
-    return ()
+    return after

@@ -14,8 +14,8 @@ from mgjax.host.datasets.dataset import (
     Place,
     dataset_of,
     description,
-    nonzero_seeds,
     scalar,
+    seeds_of,
 )
 from mgjax.host.streams import Words
 from mgjax.ops import HostObject, lower
@@ -143,10 +143,10 @@ def _buffer_size(buffer_size):
     return size
 
 
-@lower("ShuffleDataset", host=True)
-def shuffle_dataset(input_dataset, buffer_size, seed, seed2, *, reshuffle_each_iteration=True):
-    seeds = nonzero_seeds(seed, seed2)
-    return Shuffle(dataset_of(input_dataset), _buffer_size(buffer_size), seeds, reshuffle_each_iteration)
+@lower("ShuffleDataset", host=True, draws=True)
+def shuffle_dataset(input_dataset, buffer_size, seed, seed2, *, reshuffle_each_iteration=True, generator):
+    seeds, after = seeds_of(seed, seed2, generator)
+    return Shuffle(dataset_of(input_dataset), _buffer_size(buffer_size), seeds, reshuffle_each_iteration), after
 
 
 @lower("ShuffleDatasetV2", host=True)
@@ -154,26 +154,35 @@ def shuffle_dataset_v2(input_dataset, buffer_size, seed_generator):
     return Shuffle(dataset_of(input_dataset), _buffer_size(buffer_size), (0, 0), True, seed_generator)
 
 
-@lower("ShuffleDatasetV3", host=True)
-def shuffle_dataset_v3(input_dataset, buffer_size, seed, seed2, seed_generator, *, reshuffle_each_iteration=True):
-    seeds = nonzero_seeds(seed, seed2)
-    generator = seed_generator if isinstance(seed_generator, SeedGenerator) else None
-    return Shuffle(dataset_of(input_dataset), _buffer_size(buffer_size), seeds, reshuffle_each_iteration, generator)
+@lower("ShuffleDatasetV3", host=True, draws=True)
+def shuffle_dataset_v3(
+    input_dataset, buffer_size, seed, seed2, seed_generator, *, reshuffle_each_iteration=True, generator
+):
+    dataset, after = shuffle_dataset(
+        input_dataset, buffer_size, seed, seed2, reshuffle_each_iteration=reshuffle_each_iteration, generator=generator
+    )
+    return dataclasses.replace(dataset, generator=_of_epochs(seed_generator)), after
 
 
-@lower("ShuffleAndRepeatDataset", host=True)
-def shuffle_and_repeat_dataset(input_dataset, buffer_size, seed, seed2, count):
-    seeds, count = nonzero_seeds(seed, seed2), scalar(count, "count")
+@lower("ShuffleAndRepeatDataset", host=True, draws=True)
+def shuffle_and_repeat_dataset(input_dataset, buffer_size, seed, seed2, count, *, generator):
+    count = scalar(count, "count")
     if count == 0 or count < -1:
         raise InvalidArgumentError("count must be greater than zero or equal to -1.")
-    return Shuffle(dataset_of(input_dataset), _buffer_size(buffer_size), seeds, False, None, count)
+    seeds, after = seeds_of(seed, seed2, generator)
+    return Shuffle(dataset_of(input_dataset), _buffer_size(buffer_size), seeds, False, None, count), after
 
 
-@lower("ShuffleAndRepeatDatasetV2", host=True)
+@lower("ShuffleAndRepeatDatasetV2", host=True, draws=True)
 def shuffle_and_repeat_dataset_v2(
-    input_dataset, buffer_size, seed, seed2, count, seed_generator, *, reshuffle_each_iteration=True
+    input_dataset, buffer_size, seed, seed2, count, seed_generator, *, reshuffle_each_iteration=True, generator
 ):
     """`ShuffleAndRepeatDataset` whose stream's seeds come from a generator where each pass is to have an order of its own."""
-    generator = seed_generator if isinstance(seed_generator, SeedGenerator) else None
-    dataset = shuffle_and_repeat_dataset(input_dataset, buffer_size, seed, seed2, count)
-    return dataclasses.replace(dataset, reshuffles=reshuffle_each_iteration, generator=generator)
+    dataset, after = shuffle_and_repeat_dataset(input_dataset, buffer_size, seed, seed2, count, generator=generator)
+    epochs = _of_epochs(seed_generator)
+    return dataclasses.replace(dataset, reshuffles=reshuffle_each_iteration, generator=epochs), after
+
+
+def _of_epochs(seed_generator):
+    """The generator of epochs' seeds that a handle stands for, if it is one that is asked."""
+    return seed_generator if isinstance(seed_generator, SeedGenerator) else None

@@ -18,8 +18,8 @@ from mgjax.host.datasets.dataset import (
     Element,
     Place,
     description,
-    nonzero_seeds,
     scalar,
+    seeds_of,
 )
 from mgjax.host.streams import Words
 from mgjax.ops import HostObject, lower
@@ -181,9 +181,10 @@ def sparse_tensor_slice_dataset(indices, values, dense_shape):
     return SparseSlices(indices, values, dense_shape)
 
 
-@lower("RandomDataset", "ExperimentalRandomDataset", host=True)
-def random_dataset(seed, seed2):
-    return Random(nonzero_seeds(seed, seed2))
+@lower("RandomDataset", "ExperimentalRandomDataset", host=True, draws=True)
+def random_dataset(seed, seed2, *, generator):
+    seeds, after = seeds_of(seed, seed2, generator)
+    return Random(seeds), after
 
 
 @lower("GeneratorDataset", host=True, calls=True)
