@@ -9,13 +9,13 @@ from mgjax.metagraph.library import build_library_function, library_nodes
 from mgjax.metagraph.transform import NAMING_MESSAGES
 from mgjax.metagraph.variables import (
     Saved,
-    SavedTable,
+    SavedObject,
     names_by_key,
     object_key,
     object_names,
+    objects_saved_by,
     saved_by,
     state_names,
-    tables_saved_by,
     variable_key,
 )
 
@@ -26,7 +26,7 @@ __all__ = [
     "Collection",
     "Graph",
     "Saved",
-    "SavedTable",
+    "SavedObject",
     "build_function",
     "build_library_function",
     "build_whole",
@@ -38,11 +38,11 @@ __all__ = [
     "nearest",
     "object_key",
     "object_names",
+    "objects_saved_by",
     "problem_of",
     "saved_by",
     "split_tensor_name",
     "state_names",
-    "tables_saved_by",
     "transform",
     "variable_key",
     "variables_of",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -37,24 +37,36 @@ class Saved:
 
 
 @dataclass(frozen=True, slots=True)
-class SavedTable:
-    """Where a saver keeps a lookup table.
+class SavedObject:
+    """Where a saver keeps a host object.
 
     Attributes:
-        table: the node that makes the table's handle.
-        importer: the node that fills the table with what was restored.
-        exporter: the node that gives all keys and values.
-        restored_keys, restored_values: the tensors that the importer takes.
-        keys, values: the names of the tensors in the checkpoint.
+        kind: what it is, for messages.
+        name: the node that makes the object's handle.
+        importer: the node that makes the object from what was restored.
+        restored: the tensors that the importer takes.
+        exported: the tensors that hold the object, in the same order.
+        keys: their names in the checkpoint.
     """
 
-    table: str
+    kind: str
+    name: str
     importer: str
-    exporter: str
-    restored_keys: str
-    restored_values: str
-    keys: str
-    values: str
+    restored: tuple[str, ...]
+    exported: tuple[str, ...]
+    keys: tuple[str, ...]
+
+
+#: From the op that makes an object from tensors to what it is, and to the op that gives those tensors.
+_IMPORTERS = {
+    "LookupTableImport": ("table", "LookupTableExport"),
+    "LookupTableImportV2": ("table", "LookupTableExportV2"),
+    "BoostedTreesDeserializeEnsemble": ("ensemble of trees", "BoostedTreesSerializeEnsemble"),
+    "BoostedTreesQuantileStreamResourceDeserialize": (
+        "quantile streams",
+        "BoostedTreesQuantileStreamResourceGetBucketBoundaries",
+    ),
+}
 
 
 def variable_nodes(graph: Graph) -> list[str]:
@@ -138,30 +150,33 @@ def saved_by(graph: Graph, restore_op: str) -> list[Saved] | None:
     return found or None
 
 
-def tables_saved_by(graph: Graph, restore_op: str) -> list[SavedTable]:
-    """The lookup tables that the graph's own restore operation restores.
+def objects_saved_by(graph: Graph, restore_op: str) -> list[SavedObject]:
+    """The host objects that the graph's own restore operation restores: lookup tables, ensembles of trees and their buckets.
 
-    The form: `LookupTableImportV2(table, keys, values)` of what a restore op gives, among what the operation waits for; and
-    `LookupTableExportV2(table)`, which gives what is saved.
+    The form, of a table: `LookupTableImportV2(table, keys, values)` of what a restore op gives, among what the operation waits
+    for; and `LookupTableExportV2(table)`, which gives what is saved.
     """
-    exporters: dict[str, str] = {}
+    of_export = {export for _, export in _IMPORTERS.values()}
+    exporters: dict[tuple[str, str], str] = {}
     for node in graph.graph_def.node:
-        if node.op in ("LookupTableExport", "LookupTableExportV2") and node.input:
-            exporters.setdefault(split_tensor_name(node.input[0])[0], node.name)
-    found: list[SavedTable] = []
+        if node.op in of_export and node.input:
+            exporters.setdefault((node.op, split_tensor_name(node.input[0])[0]), node.name)
+    found: list[SavedObject] = []
     texts: dict[str, list[str] | None] = {}
-    for node in _awaited(graph, restore_op, {"LookupTableImport", "LookupTableImportV2"}):
-        data = [text for text in node.input if not text.startswith("^")]
-        if len(data) != 3:
-            continue
-        table = split_tensor_name(data[0])[0]
-        keys, values = _restored_key(graph, data[1], texts), _restored_key(graph, data[2], texts)
-        if keys is not None and values is not None and table in exporters:
-            found.append(SavedTable(table, node.name, exporters[table], data[1], data[2], keys, values))
+    for node in _awaited(graph, restore_op, _IMPORTERS.keys()):
+        kind, export = _IMPORTERS[node.op]
+        handle, *restored = (text for text in node.input if not text.startswith("^"))
+        handle = split_tensor_name(handle)[0]
+        keys = [_restored_key(graph, text, texts) for text in restored]
+        exporter = exporters.get((export, handle))
+        if exporter is not None and None not in keys:
+            exported = tuple(f"{exporter}:{i}" for i in range(len(keys)))
+            known = tuple(key for key in keys if key is not None)
+            found.append(SavedObject(kind, handle, node.name, tuple(restored), exported, known))
     return found
 
 
-def _awaited(graph: Graph, name: str, ops: set[str]) -> Iterator[Any]:
+def _awaited(graph: Graph, name: str, ops: Collection[str]) -> Iterator[Any]:
     """The nodes of the given ops that a node waits for, through control inputs alone; what those wait for is left out."""
     seen: set[str] = set()
     stack = [name.removesuffix(":0")]

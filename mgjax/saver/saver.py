@@ -16,13 +16,13 @@ from mgjax import checkpoint
 from mgjax.errors import FeedError, RestoreError, UnknownNameError
 from mgjax.exporting import export_meta_graph, write_meta_graph
 from mgjax.function import GraphFunction, State, Variable, as_state, element_name
-from mgjax.metagraph import Saved, SavedTable, saved_by, tables_saved_by, transform
+from mgjax.metagraph import Saved, SavedObject, objects_saved_by, saved_by, transform
 from mgjax.proto import meta_graph_pb2
 from mgjax.saver import placing
 from mgjax.saver.chosen import all_variables, chosen
 from mgjax.saver.counters import read_generators, write_generators
 from mgjax.saver.fit import Fit, fit_of, part_shape
-from mgjax.saver.tables import missing_tables, restore_tables, table_tensors
+from mgjax.saver.objects import missing_objects, object_tensors, restore_objects
 from mgjax.shapes import is_static
 
 Shardings = jax.sharding.Sharding | Mapping[str, jax.sharding.Sharding] | Callable[[Variable], Any]
@@ -55,7 +55,7 @@ class Saver:
     Attributes:
         function: the graph.
         saved: one entry for each variable that it restores and saves.
-        tables: the lookup tables that it restores and saves: those of its SaverDef's nodes.
+        objects: the host objects that it restores and saves, such as tables: those of its SaverDef's nodes.
         saver_def: the SaverDef of the nodes that do the same in the graph; None where there are none.
     """
 
@@ -76,7 +76,7 @@ class Saver:
     ):
         self.function = function
         self.saver_def: Any = None
-        self.tables: tuple[SavedTable, ...] = ()
+        self.objects: tuple[SavedObject, ...] = ()
         if saver_def is not None:
             self.saver_def = meta_graph_pb2.SaverDef.FromString(saver_def.SerializeToString())
             sharded, max_to_keep = saver_def.sharded, saver_def.max_to_keep
@@ -84,7 +84,7 @@ class Saver:
             write_version = write_version or _version_of(function, saver_def)
             if var_list is None:
                 var_list = _saved_by(function, saver_def)
-                self.tables = tuple(tables_saved_by(function.graph, saver_def.restore_op_name))
+                self.objects = tuple(objects_saved_by(function.graph, saver_def.restore_op_name))
         self.saved = tuple(all_variables(function) if var_list is None else chosen(function, var_list))
         if not self.saved and not allow_empty:
             raise ValueError("No variables to save")
@@ -107,7 +107,7 @@ class Saver:
             saver = cls(function, saver_def=meta_graph.saver_def, allow_empty=True)
         else:
             saver = cls(function, allow_empty=True)
-        return saver if saver.saved or saver.tables else None
+        return saver if saver.saved or saver.objects else None
 
     @classmethod
     def from_proto(cls, function: GraphFunction, saver_def: Any, import_scope: str | None = None) -> Saver:
@@ -173,8 +173,8 @@ class Saver:
         wanted = self._wanted(var_list)
         may_reshape = self._reshape if reshape is None else reshape
         fit = fit_of(opened, wanted, reshape=may_reshape, cast=cast)
-        tables = self.tables if var_list is None else ()
-        absent = missing_tables(opened, tables)
+        objects = self.objects if var_list is None else ()
+        absent = missing_objects(opened, objects)
         problems = fit.problems + absent
         if problems and not allow_missing:
             more = f"; and {len(problems) - _MOST_PROBLEMS} more" if len(problems) > _MOST_PROBLEMS else ""
@@ -189,8 +189,8 @@ class Saver:
         wanted = [(saved, variable) for saved, variable in wanted if variable.name in restored]
         arrays = self._read(opened, wanted, may_reshape, shardings)
         fresh = read_generators(opened.prefix, self.function) if generators else self.function.empty_state(seed)
-        there = [table for table in tables if not missing_tables(opened, [table])]
-        return restore_tables(self.function, fresh.replace(arrays), opened, there)
+        there = [saved for saved in objects if not missing_objects(opened, [saved])]
+        return restore_objects(self.function, fresh.replace(arrays), opened, there)
 
     def fit(
         self,
@@ -299,10 +299,10 @@ class Saver:
             rows, words = placing.host_copies([counters.generators, counters.seed_words])
             counters = State({}, rows, words)
         values = jax.device_get(held) if wait else placing.host_copies(held)
-        tables = self.table_tensors(state)
+        objects = self.object_tensors(state)
 
         def write() -> None:
-            written = self.write(values, prefix, tables)
+            written = self.write(values, prefix, objects)
             if counters is not None:
                 write_generators(prefix, self.function, counters)
             if write_state:
@@ -352,20 +352,20 @@ class Saver:
             write_meta_graph(filename, result, as_text=as_text, save_debug_info=save_debug_info)
         return result
 
-    def write(self, values: Sequence[Any], prefix: str, tables: Sequence[checkpoint.Tensor] = ()) -> str:
-        """Writes values of `saved`, in that order, and of tables, as a checkpoint and nothing else; the path by which it goes."""
+    def write(self, values: Sequence[Any], prefix: str, objects: Sequence[checkpoint.Tensor] = ()) -> str:
+        """Writes values of `saved`, in that order, and of host objects as a checkpoint, and nothing else; its path."""
         shards = self._shards()
         tensors = (
             checkpoint.Tensor(saved.key, value, saved.shape, saved.extents, self._variable(saved).dtype, shard)
             for saved, value, shard in zip(self.saved, values, shards, strict=True)
         )
         return checkpoint.write(
-            prefix, itertools.chain(tensors, tables), shards=self._shard_count, version=self._version
+            prefix, itertools.chain(tensors, objects), shards=self._shard_count, version=self._version
         )
 
-    def table_tensors(self, state: Mapping[str, Any]) -> list[checkpoint.Tensor]:
-        """What `write` takes of a state's lookup tables."""
-        return table_tensors(self.function, as_state(state), self.tables)
+    def object_tensors(self, state: Mapping[str, Any]) -> list[checkpoint.Tensor]:
+        """What `write` takes of a state's host objects."""
+        return object_tensors(self.function, as_state(state), self.objects)
 
     def keep(self, path: str, latest_filename: str | None = None, meta_graph_suffix: str = "meta") -> None:
         """Counts a checkpoint among those written, lists it as the latest, and deletes those that are too many."""

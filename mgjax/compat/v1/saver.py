@@ -22,7 +22,7 @@ from mgjax.compat.v1.saver_nodes import add_saver_nodes, by_key
 from mgjax.compat.v1.session import Session
 from mgjax.compat.v1.states import checkpoint_exists
 from mgjax.errors import MissingFileError, RestoreError
-from mgjax.metagraph import Saved, saved_by, tables_saved_by, transform
+from mgjax.metagraph import Saved, objects_saved_by, saved_by, transform
 from mgjax.proto import meta_graph_pb2, object_graph_pb2
 from mgjax.saver import Saver as GraphSaver
 
@@ -209,7 +209,7 @@ class Saver:
         saver = self._saver(sess)
         try:
             with raised_as_tensorflow_does(sess.graph):
-                return saver.write(saver.held(sess.state), prefix, saver.table_tensors(sess.state))
+                return saver.write(saver.held(sess.state), prefix, saver.object_tensors(sess.state))
         except InvalidArgumentError as error:
             if isinstance(error.__cause__, RestoreError):
                 raise FailedPreconditionError(None, None, f"Attempting to use uninitialized value: {error}") from error
@@ -245,8 +245,8 @@ class Saver:
                 f"Fetch argument {self.saver_def.restore_op_name!r} cannot be interpreted as a Tensor. ({error})"
             ) from error
         saved = saved_by(function.graph, self.saver_def.restore_op_name)
-        tables = tables_saved_by(function.graph, self.saver_def.restore_op_name)
-        if saved is None and not tables:
+        objects = objects_saved_by(function.graph, self.saver_def.restore_op_name)
+        if saved is None and not objects:
             raise UnsupportedError(
                 None, None, f"what {self.saver_def.restore_op_name!r} runs has not the form that a Saver makes; "
                 "make a Saver of the variables: tf.train.Saver()",
@@ -255,7 +255,7 @@ class Saver:
         saver = GraphSaver(
             function, saved or [], sharded=self.saver_def.sharded, write_version=version, allow_empty=saved is None
         )
-        saver.tables = tuple(tables)
+        saver.objects = tuple(objects)
         return saver
 
     def _version(self, graph: Graph) -> int:
@@ -281,9 +281,9 @@ class Saver:
         opened = _open(path)
         missing = [saved.key for saved in saver.saved if saved.key not in opened]
         if missing:
-            tables = saver.tables
+            objects = saver.objects
             saver = GraphSaver(saver.function, _by_objects(saver.saved, opened, missing))
-            saver.tables = tables
+            saver.objects = objects
         try:
             with raised_as_tensorflow_does(sess.graph):
                 restored = saver.restore(opened.prefix)
