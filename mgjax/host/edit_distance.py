@@ -28,6 +28,10 @@ def edit_distance(
             "Expected hypothesis_shape and truth_shape to have equal lengths, but saw: "
             f"{list(hypothesis_shape)} and {list(truth_shape)}"
         )
+    if len(truth_shape) < 2:
+        raise InvalidArgumentError(
+            f"Input SparseTensors must have rank at least 2, but truth_shape rank is: {len(truth_shape)}"
+        )
     shape = tuple(int(n) for n in np.maximum(hypothesis_shape, truth_shape)[:-1])
     hypotheses, truths = _sequences(hypothesis_indices, hypothesis_values), _sequences(truth_indices, truth_values)
     result = np.zeros(shape, np.float32)

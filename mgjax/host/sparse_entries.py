@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mgjax.errors import InvalidArgumentError
+from mgjax.errors import InternalError, InvalidArgumentError
 from mgjax.ops import lower
 from mgjax.shapes import describe
 
@@ -14,9 +14,8 @@ def sparse_split(split_dim, indices, values, shape, *, num_split):
     """Parts along one dimension; where they cannot be equal, the first ones are larger by one."""
     rank = shape.shape[0]
     axis = int(np.reshape(split_dim, ()))
-    if not -rank <= axis < rank:
+    if not 0 <= axis < rank:
         raise InvalidArgumentError(f"Input split_dim should be between 0 and rank ({rank}), got {axis}")
-    axis %= rank
     if not 1 <= num_split <= shape[axis]:
         raise InvalidArgumentError(
             f"Input num_split should be between 1 and the splitting dimension size ({shape[axis]}), got {num_split}"
@@ -34,6 +33,8 @@ def sparse_split(split_dim, indices, values, shape, *, num_split):
 @lower("SparseSlice", host=True)
 def sparse_slice(indices, values, shape, start, size):
     """The entries in a box, which is cut where it leaves the dense shape."""
+    for n in size[size < 0][:1]:
+        raise InvalidArgumentError(f"Expected a non-negative size, got {n}")
     sliced = np.clip(shape - start, 0, size)
     inside = np.all((indices >= start) & (indices < start + sliced), axis=1)
     return indices[inside] - start, values[inside], sliced
@@ -106,7 +107,9 @@ def _sparse_reduction(ufunc):
         )
         order = np.argsort(flat, kind="stable")
         places, starts = np.unique(flat[order], return_index=True)
-        values = ufunc.reduceat(input_values[order], starts) if len(starts) else input_values[:0]
+        values = (
+            ufunc.reduceat(input_values[order], starts, dtype=input_values.dtype) if len(starts) else input_values[:0]
+        )
         columns = np.zeros((len(places), rank), np.int64)
         if kept:
             columns[:, kept] = np.stack(np.unravel_index(places, shape), axis=1)
@@ -148,22 +151,31 @@ def dense_to_dense_set_operation(set1, set2, *, set_operation):
 
 
 @lower("DenseToSparseSetOperation", host=True)
-def dense_to_sparse_set_operation(set1, set2_indices, set2_values, set2_shape, *, set_operation):
-    return _set_operation(_dense_sets(set1), _sparse_sets(set2_indices, set2_values, set2_shape), set_operation)
+def dense_to_sparse_set_operation(set1, set2_indices, set2_values, set2_shape, *, set_operation, validate_indices=True):
+    set2 = _sparse_sets(set2_indices, set2_values, set2_shape, validate_indices)
+    return _set_operation(_dense_sets(set1), set2, set_operation)
 
 
 @lower("SparseToSparseSetOperation", host=True)
 def sparse_to_sparse_set_operation(
-    set1_indices, set1_values, set1_shape, set2_indices, set2_values, set2_shape, *, set_operation
+    set1_indices,
+    set1_values,
+    set1_shape,
+    set2_indices,
+    set2_values,
+    set2_shape,
+    *,
+    set_operation,
+    validate_indices=True,
 ):
-    set1 = _sparse_sets(set1_indices, set1_values, set1_shape)
-    return _set_operation(set1, _sparse_sets(set2_indices, set2_values, set2_shape), set_operation)
+    set1 = _sparse_sets(set1_indices, set1_values, set1_shape, validate_indices)
+    return _set_operation(set1, _sparse_sets(set2_indices, set2_values, set2_shape, validate_indices), set_operation)
 
 
 @lower("SetSize", host=True)
-def set_size(set_indices, set_values, set_shape):
+def set_size(set_indices, set_values, set_shape, *, validate_indices=True):
     """How many different values each set has."""
-    leading, groups, values = _sparse_sets(set_indices, set_values, set_shape)
+    leading, groups, values = _sparse_sets(set_indices, set_values, set_shape, validate_indices)
     distinct, codes = np.unique(values, return_inverse=True)
     keys = np.unique(groups * max(len(distinct), 1) + codes)
     counts = np.bincount(keys // max(len(distinct), 1), minlength=int(np.prod(leading)))
@@ -178,9 +190,17 @@ def _dense_sets(sets):
     return leading, np.repeat(np.arange(np.prod(leading, dtype=int)), sets.shape[-1]), np.ravel(sets)
 
 
-def _sparse_sets(indices, values, shape):
+def _sparse_sets(indices, values, shape, validate):
     if len(shape) < 2:
         raise InvalidArgumentError(f"Invalid rank {len(shape)}.")
+    for i in np.flatnonzero(np.any((indices < 0) | (indices >= shape), axis=1))[:1]:
+        error = InvalidArgumentError if validate else InternalError
+        raise error(f"indices[{i}] = {describe(indices[i])} is out of bounds: need 0 <= index < {describe(shape)}")
+    flat = np.ravel_multi_index(tuple(indices.T), tuple(shape)) if len(indices) else np.zeros(0, int)
+    for i in np.flatnonzero(np.diff(flat) <= 0)[:1]:
+        if validate:
+            how = "is repeated" if flat[i] == flat[i + 1] else "is out of order"
+            raise InvalidArgumentError(f"indices[{i + 1}] = {describe(indices[i + 1])} {how}")
     leading = tuple(int(n) for n in shape[:-1])
     return leading, np.ravel_multi_index(tuple(indices[:, :-1].T), leading), values
 

@@ -5,6 +5,7 @@ import pytest
 
 import mgjax.host  # noqa: F401
 from mgjax.errors import InvalidArgumentError
+from mgjax.host.sparse_entries import set_size, sparse_to_sparse_set_operation
 from mgjax.ops import REGISTRY
 from tests.ops.live import check, raises
 
@@ -106,3 +107,18 @@ def test_errors_are_tensorflow_s(op, inputs, attrs):
     with pytest.raises(InvalidArgumentError) as caught:
         REGISTRY[op].function(**inputs, **attrs)
     assert caught.value.message in raises(op, inputs, attrs)
+
+
+@pytest.mark.parametrize("indices, problem", [([[1, 0], [0, 1]], "out of order"), ([[0, 1], [0, 1]], "repeated")])
+def test_sets_want_their_entries_in_order(indices, problem):
+    # As 1.15 does: tensorflow/core/util/sparse/sparse_tensor.h, IndicesValid.
+    sets = (np.int64(indices), np.int32([5, 6]), np.int64([2, 2]))
+    with pytest.raises(InvalidArgumentError, match=problem):
+        sparse_to_sparse_set_operation(*sets, *sets, set_operation="intersection")
+    sparse_to_sparse_set_operation(*sets, *sets, set_operation="intersection", validate_indices=False)
+
+
+def test_sets_have_no_entry_out_of_bounds():
+    sets = (np.int64([[0, 2]]), np.int32([5]), np.int64([2, 2]))
+    with pytest.raises(InvalidArgumentError, match="out of bounds"):
+        set_size(*sets)
