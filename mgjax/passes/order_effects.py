@@ -1,11 +1,13 @@
 """Puts a graph function into order: definitions before uses, effects where TensorFlow 1 may have them.
 
 Data and control edges decide. Where they leave a read and a write of one variable unordered, the read comes first; where
-they leave two writes unordered, the order of the nodes decides. Control edges are gone afterwards: the order holds them. Only
-what acts on host objects keeps, in their place, edges from all writes that come before it: it may wait, and whoever runs it
-must know what cannot wait until then.
+they leave two writes unordered, the order of the nodes decides. But what waits for a far longer chain of operations than a
+write does comes after it: TensorFlow's threads have then made the write long before, and a read of a reference variable sees
+what its buffer holds when the read runs. So the second of two batch norms that share their averages moves on what the first
+has left. Control edges are gone afterwards: the order holds them. Only what acts on host objects keeps, in their place,
+edges from all writes that come before it: it may wait, and whoever runs it must know what cannot wait until then.
 
-Two writes go before unordered reads. TensorFlow's executor hands all but the last consumer of a tensor to other threads
+Two kinds of writes go before unordered reads. TensorFlow's executor hands all but the last consumer of a tensor to other threads
 and goes on with the last at once (core/common_runtime/executor.cc, ScheduleReady); optimizers whose count of steps is
 written so are trained with the rate of the next step.
 - The step on from a read, as in `step.assign(step + 1)`, where the addition is the last consumer of the read: those which
@@ -32,6 +34,13 @@ from collections.abc import Iterable
 from mgjax.errors import VerifyError
 from mgjax.ir import Block, Function, Operation, walk, walk_blocks
 from mgjax.passes.effects import Traits, VariableUses, free_values
+
+FAR = 8
+"""How many operations longer a chain is that runs surely later; 1.15's own runs differ where it is only a few."""
+
+
+SOON = 2
+"""How many operations may come before a write whose value is there at once."""
 
 
 def order_effects(function: Function, traits: Traits) -> None:
@@ -68,11 +77,14 @@ class _Ordering:
                 if name not in written:
                     self.readers[name][operation] = None
                     self.reads[operation].append(name)
+        depths = self._depths()
+        self._let_far_ones_follow(depths)
         for writer in self.writes:
             if uses.overwrites(writer):
                 self._let_follow(writer, self._sharers_of_the_read(writer, uses))
         if isinstance(block.owner, Function):
-            overtaken = {writer: self._overtaken(writer, uses) for writer in self._writers_without_variables()}
+            soon = [writer for writer in self._writers_without_variables() if depths[writer] <= SOON]
+            overtaken = {writer: self._overtaken(writer, uses) for writer in soon}
             for writer, readers in overtaken.items():
                 self._let_follow(writer, readers)
 
@@ -80,6 +92,31 @@ class _Ordering:
         for reader in readers:
             self.followers[writer].append(reader)
             self.waits_for[reader] += 1
+
+    def _let_far_ones_follow(self, depths: dict[Operation, int]) -> None:
+        """Puts each write before the reads and writes of its variable that wait for much more than it does."""
+        writers: dict[str, list[Operation]] = defaultdict(list)
+        for writer, names in self.writes.items():
+            for name in names:
+                writers[name].append(writer)
+        for name, several in writers.items():
+            for writer in several:
+                others = [*self.readers[name], *several]
+                self._let_follow(writer, [op for op in others if depths[op] >= depths[writer] + FAR])
+
+    def _depths(self) -> dict[Operation, int]:
+        """How many operations, one after the other, come before each; none where a cycle is left."""
+        depths = dict.fromkeys(self.place, 0)
+        missing = dict(self.waits_for)
+        stack = [operation for operation, count in missing.items() if count == 0]
+        while stack:
+            operation = stack.pop()
+            for follower in self.followers[operation]:
+                depths[follower] = max(depths[follower], depths[operation] + 1)
+                missing[follower] -= 1
+                if missing[follower] == 0:
+                    stack.append(follower)
+        return depths
 
     def _sharers_of_the_read(self, writer: Operation, uses: VariableUses) -> list[Operation]:
         """The other consumers of the read that the write steps on from; none if it is not such a write."""

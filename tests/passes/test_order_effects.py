@@ -5,6 +5,7 @@ import pytest
 from mgjax.errors import VerifyError
 from mgjax.ir import parse_function, verify
 from mgjax.passes import order_effects
+from mgjax.passes.order_effects import FAR
 from tests.passes.stub_traits import StubTraits
 
 VARIABLE = "%w = VariableV2() {dtype = float32, shape = []} : (ref float32[])"
@@ -61,6 +62,39 @@ def test_a_read_that_waits_for_another_write_still_comes_before_an_unordered_one
     assert names.index("set_v") < names.index("read_w") < names.index("set_w")
 
 
+def chain(last, length):
+    lines = ["%n0 = Neg(%x) : (float32[])"] + [f"%n{i} = Neg(%n{i - 1}) : (float32[])" for i in range(1, length)]
+    return "\n".join([*lines, f"%{last} = Neg(%n{length - 1}) : (float32[])"])
+
+
+def test_a_read_at_the_end_of_a_long_chain_comes_after_the_write():
+    # 1.15 multiplies with the sum in 12 of 12 runs where 15 products of matrices come before.
+    text = f"""graph @main(%x: float32[], %y: float32[]) {{
+      {VARIABLE}
+      {chain("late", FAR)}
+      %read = Mul(%late, %w) : (float32[])
+      %set = AssignAdd(%w, %y) : (ref float32[])
+      return %read
+    }}"""
+    names = ordered(text)
+    assert names.index("set") < names.index("read")
+    names = ordered(text.replace(chain("late", FAR), chain("late", 2)))
+    assert names.index("read") < names.index("set")
+
+
+def test_the_difference_of_a_late_step_is_taken_after_an_early_step():
+    names = ordered(f"""graph @main(%x: float32[], %y: float32[]) {{
+      {VARIABLE}
+      {chain("late", 2 * FAR)}
+      %second = Sub(%w, %late) : (float32[])
+      %set_second = AssignSub(%w, %second) : (ref float32[])
+      %first = Sub(%w, %y) : (float32[])
+      %set_first = AssignSub(%w, %first) : (ref float32[])
+      return %y
+    }}""")
+    assert names[-4:] == ["first", "set_first", "second", "set_second"]
+
+
 def test_two_unordered_writes_keep_the_order_of_the_nodes():
     names = ordered(f"""graph @main(%x: float32[]) {{
       {VARIABLE}
@@ -110,7 +144,15 @@ def test_a_write_for_which_no_variable_is_needed_goes_before_reads_of_the_resour
     assert names.index("set") < names.index("read")
 
 
-@pytest.mark.parametrize("needed", ["%z = Add(%x, %mine) : (float32[])", "%z = Neg(%x) [^mine] : (float32[])"])
+@pytest.mark.parametrize(
+    "needed",
+    [
+        "%z = Add(%x, %mine) : (float32[])",
+        "%z = Neg(%x) [^mine] : (float32[])",
+        "%a = Neg(%x) : (float32[])\n%b = Neg(%a) : (float32[])\n%z = Neg(%b) : (float32[])",
+    ],
+    ids=["data", "control", "a while to compute"],
+)
 def test_a_write_for_which_a_variable_is_needed_waits_for_reads_of_the_resource(needed):
     names = ordered(f"""graph @main(%x: float32[]) {{
       {RESOURCE}
