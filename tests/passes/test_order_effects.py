@@ -87,9 +87,9 @@ def test_the_difference_of_a_late_step_is_taken_after_an_early_step():
       {VARIABLE}
       {chain("late", 2 * FAR)}
       %second = Sub(%w, %late) : (float32[])
-      %set_second = AssignSub(%w, %second) : (ref float32[])
+      %set_second = AssignAdd(%w, %second) : (ref float32[])
       %first = Sub(%w, %y) : (float32[])
-      %set_first = AssignSub(%w, %first) : (ref float32[])
+      %set_first = AssignAdd(%w, %first) : (ref float32[])
       return %y
     }}""")
     assert names[-4:] == ["first", "set_first", "second", "set_second"]
