@@ -10,6 +10,7 @@ from mgjax.ops import lower
 
 _MASK = 2**64 - 1
 _K0, _K1, _K2 = 0xC3A5C85C97CB3127, 0xB492B66FBE98F273, 0x9AE16A3B2F90404F
+_K3 = 0x9DDFEA08EB382D69
 
 
 @lower("StringToHashBucketFast", host=True)
@@ -58,6 +59,13 @@ def fingerprint64(text: bytes) -> int:
     if length <= 64:
         return _up_to_64(text)
     return _long(text)
+
+
+def fingerprint128(text: bytes) -> tuple[int, int]:
+    """FarmHash's Fingerprint128, which is CityHash's: the low and the high word."""
+    if len(text) < 16:
+        return _city128(text, _K0, _K1)
+    return _city128(text[16:], _word(text, 0), (_word(text, 8) + _K0) & _MASK)
 
 
 def hash64(text: bytes, seed: int = 0xDECAFCAFFE) -> int:
@@ -182,6 +190,61 @@ def _long(text: bytes) -> int:
     first = _combine(v[0], w[0], m) + _times(_shift_mix(y), _K0) + z
     second = _combine(v[1], w[1], m) + x
     return _combine(first & _MASK, second & _MASK, m)
+
+
+def _city128(text: bytes, x: int, y: int) -> tuple[int, int]:
+    if len(text) < 128:
+        return _murmur128(text, x, y)
+    z = _times(len(text), _K1)
+    first = (_rotate(y ^ _K1, 49) * _K1 + _word(text, 0)) & _MASK
+    v = first, (_rotate(first, 42) * _K1 + _word(text, 8)) & _MASK
+    w = (_rotate((y + z) & _MASK, 35) * _K1 + x) & _MASK, _times(_rotate((x + _word(text, 88)) & _MASK, 53), _K1)
+    end = len(text) // 128 * 128
+    for i in range(0, end, 64):
+        x = _times(_rotate((x + y + v[0] + _word(text, i + 8)) & _MASK, 37), _K1)
+        y = _times(_rotate((y + v[1] + _word(text, i + 48)) & _MASK, 42), _K1)
+        x ^= w[1]
+        y = (y + v[0] + _word(text, i + 40)) & _MASK
+        z = _times(_rotate((z + w[0]) & _MASK, 33), _K1)
+        v = _weak(text, i, v[1] * _K1, x + w[0])
+        w = _weak(text, i + 32, z + w[1], y + _word(text, i + 16))
+        x, z = z, x
+    x = (x + _times(_rotate((v[0] + z) & _MASK, 49), _K0)) & _MASK
+    y = (y * _K0 + _rotate(w[1], 37)) & _MASK
+    z = (z * _K0 + _rotate(w[0], 27)) & _MASK
+    w = _times(w[0], 9), w[1]
+    v = _times(v[0], _K0), v[1]
+    for at in range(len(text) - 32, end - 32, -32):
+        y = (_rotate((x + y) & _MASK, 42) * _K0 + v[1]) & _MASK
+        w = (w[0] + _word(text, at + 16)) & _MASK, w[1]
+        x = (x * _K0 + w[0]) & _MASK
+        z = (z + w[1] + _word(text, at)) & _MASK
+        w = w[0], (w[1] + v[0]) & _MASK
+        v = _weak(text, at, v[0] + z, v[1])
+        v = _times(v[0], _K0), v[1]
+    x = _combine(x, v[0], _K3)
+    y = _combine((y + z) & _MASK, w[0], _K3)
+    low = _combine((x + v[1]) & _MASK, w[1], _K3) + y
+    return low & _MASK, _combine((x + w[1]) & _MASK, (y + v[1]) & _MASK, _K3)
+
+
+def _murmur128(text: bytes, a: int, b: int) -> tuple[int, int]:
+    length = len(text)
+    if length <= 16:
+        a = _times(_shift_mix(_times(a, _K1)), _K1)
+        c = (b * _K1 + _up_to_16(text)) & _MASK
+        d = _shift_mix((a + (_word(text, 0) if length >= 8 else c)) & _MASK)
+    else:
+        c = _combine((_word(text, length - 8) + _K1) & _MASK, a, _K3)
+        d = _combine((b + length) & _MASK, (c + _word(text, length - 16)) & _MASK, _K3)
+        a = (a + d) & _MASK
+        for i in range(0, length - 16, 16):
+            a = _times(a ^ _times(_shift_mix(_times(_word(text, i), _K1)), _K1), _K1)
+            b ^= a
+            c = _times(c ^ _times(_shift_mix(_times(_word(text, i + 8), _K1)), _K1), _K1)
+            d ^= c
+    a, b = _combine(a, c, _K3), _combine(d, b, _K3)
+    return a ^ b, _combine(b, a, _K3)
 
 
 def _weak(text: bytes, at: int, a: int, b: int) -> tuple[int, int]:

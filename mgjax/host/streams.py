@@ -73,9 +73,24 @@ def draw_seeds(generator: Any) -> tuple[tuple[int, int], np.ndarray]:
     return (first | second << 32, third | fourth << 32), words.generator
 
 
-def below(limit: int, stream: Iterator[int]) -> int:
-    """An integer below `limit`, all equally likely: the remainder of the first word of which that is true."""
+def below(limit: int, stream: Iterator[int], bits: int = 32) -> int:
+    """An integer below `limit`, all equally likely: the remainder of the first number of which that is true.
+
+    Args:
+        bits: of a number, 32 or 64; then the lower half comes first.
+    """
     if limit & (limit - 1) == 0:
-        return next(stream) & (limit - 1)
-    rest = (2**32 - 1) % limit + 1
-    return next(word for word in stream if word >= rest) % limit
+        return _number(stream, bits) & (limit - 1)
+    rest = (2**bits - 1) % limit + 1
+    while (number := _number(stream, bits)) < rest:
+        pass
+    return number % limit
+
+
+def _number(stream: Iterator[int], bits: int) -> int:
+    return next(stream) if bits == 32 else next(stream) | next(stream) << 32
+
+
+def unit(stream: Iterator[int]) -> np.float32:
+    """A float32 in [0, 1), of 23 bits."""
+    return np.float32((next(stream) & 0x7FFFFF) / 2**23)

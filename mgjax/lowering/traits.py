@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 from mgjax.ir import Operation
@@ -42,6 +43,9 @@ class RegisteredTraits:
         known = self._fixed.get(operation.kind)
         if known is None:
             known = self._fixed[operation.kind] = self._effects(operation)
+        lowering = self._lowerings.get(operation.kind)
+        if lowering is not None and lowering.counted is not None:
+            return replace(known, updates=tuple(range(int(operation.attributes[lowering.counted]))))
         return known
 
     def _effects(self, operation: Operation) -> Effects:

@@ -281,3 +281,10 @@ def apply_power_sign(var, m, lr, logbase, sign_decay, beta, grad):
     m = m * beta + grad * (1 - beta)
     agreement = jnp.sign(grad) * jnp.sign(m)
     return var - lr * jnp.exp(logbase * sign_decay * agreement) * grad, m
+
+
+@lower("SdcaShrinkL1", updates=("weights",), counted="num_features")
+def sdca_shrink_l1(weights, *, l1, l2):
+    """Each variable's elements, nearer to zero by l1 / l2, and zero where they are nearer than that."""
+    shrinkage = np.float32(l1) / np.float32(l2)
+    return [jnp.sign(w) * jnp.maximum(jnp.abs(w) - shrinkage, np.float32(0)) for w in weights]

@@ -15,6 +15,7 @@ result must be given TensorFlow's dtype explicitly wherever JAX would widen (`jn
 named in `updates` arrive as the variables' present values, and the lowering returns the new values, in the order of `updates`,
 *before* whatever other outputs the op has (a reference output that stands for the variable itself is not returned).
 `overwrites` is the same for an op that needs no earlier value: the parameter is None where the variable is uninitialized.
+One of `updates` may be a list, if it comes first and is all that is updated; `counted` is the attr that holds its length then.
 `reads` names resource or reference inputs that are only read; they arrive as the variable's value.
 
 **Resources.** An op that makes the handle of a host object (a table, a queue, a reader, an iterator) declares which kind it
@@ -81,6 +82,7 @@ class Lowering:
         keywords: names of the attrs taken, or None where the function takes any (`**attrs`).
         statics: the inputs that must be known while tracing.
         reads, updates, overwrites: the inputs that are variables.
+        counted: the attr that says how many variables there are, where `updates` is a list of them.
         optional: the inputs that may be an uninitialized variable, which arrives as None (besides `overwrites`).
         draws: whether it draws random numbers.
         seeds_functions: whether it draws the seeds of random ops in functions that host steps call because of it.
@@ -103,6 +105,7 @@ class Lowering:
     reads: tuple[str, ...] = ()
     updates: tuple[str, ...] = ()
     overwrites: tuple[str, ...] = ()
+    counted: str | None = None
     optional: tuple[str, ...] = ()
     draws: bool = False
     seeds_functions: bool = False
