@@ -17,7 +17,7 @@ from mgjax.function import GraphFunction, State, element_name
 from mgjax.host import FileAccess
 from mgjax.metagraph import Graph, files, transform
 from mgjax.metagraph import collections as described
-from mgjax.ops import REGISTRY, Lowering
+from mgjax.ops import REGISTRY, Lowering, describe
 from mgjax.proto import meta_graph_pb2
 from mgjax.proto.values import encode_attr
 from mgjax.saver import Saver
@@ -37,7 +37,7 @@ def import_meta_graph(
     unbound_inputs_col_name: str = UNBOUND_INPUTS,
     restore_collections_predicate: Callable[[str], bool] | None = None,
     return_elements: Sequence[str] | None = None,
-    lowerings: Mapping[str, Lowering] | None = None,
+    lowerings: Mapping[str, Lowering | Callable[..., Any]] | None = None,
     allow_files: Any = (),
     allow_writing: Any = (),
     py_functions: Mapping[str, Callable[..., Any]] | None = None,
@@ -54,7 +54,8 @@ def import_meta_graph(
         unbound_inputs_col_name: the collection that names inputs which `input_map` must give.
         restore_collections_predicate: says of a collection's key whether to keep it.
         return_elements: names of operations and tensors of the file to return as a third element, in a list.
-        lowerings: lowerings for this import alone, by op, before the registered ones.
+        lowerings: lowerings for this import alone, by op, before the registered ones: functions as `mgjax.lower` takes them,
+            or mappings that this package gives (`JAX_RANDOM`).
         allow_files: a path, or several, of files that the graph may read where it names them itself (vocabularies, training
             data); of a folder, all files below it. Any other file is refused.
         allow_writing: the same for files that it may write, and read.
@@ -93,7 +94,7 @@ def import_graph_def(
     return_elements: Sequence[str] | None = None,
     name: str | None = None,
     *,
-    lowerings: Mapping[str, Lowering] | None = None,
+    lowerings: Mapping[str, Lowering | Callable[..., Any]] | None = None,
     allow_files: Any = (),
     allow_writing: Any = (),
     py_functions: Mapping[str, Callable[..., Any]] | None = None,
@@ -125,7 +126,7 @@ def load_saved_model(
     folder: Any,
     tags: Sequence[str] = ("serve",),
     *,
-    lowerings: Mapping[str, Lowering] | None = None,
+    lowerings: Mapping[str, Lowering | Callable[..., Any]] | None = None,
     allow_files: Any = (),
     allow_writing: Any = (),
     py_functions: Mapping[str, Callable[..., Any]] | None = None,
@@ -190,7 +191,7 @@ def _function(
     clear_devices: bool,
     scope: str,
     input_map: Mapping[str, Any],
-    lowerings: Mapping[str, Lowering] | None,
+    lowerings: Mapping[str, Lowering | Callable[..., Any]] | None,
 ) -> GraphFunction:
     graph_def = meta_graph.graph_def
     if clear_devices:
@@ -203,7 +204,8 @@ def _function(
         if unused:
             raise ValueError(f"Attempted to map inputs that were not found in graph_def: [{', '.join(unused)}]")
     graph = Graph(graph_def, meta_graph.meta_info_def.stripped_op_list.op)
-    return GraphFunction(graph, meta_graph, {**REGISTRY, **lowerings} if lowerings else REGISTRY)
+    own = {op: made if isinstance(made, Lowering) else describe(op, made) for op, made in (lowerings or {}).items()}
+    return GraphFunction(graph, meta_graph, {**REGISTRY, **own} if own else REGISTRY)
 
 
 def _replacement(graph_def: Any, value: Any) -> str:
