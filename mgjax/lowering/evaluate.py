@@ -280,6 +280,8 @@ class Evaluator:
         operation, lowering = step.operation, step.lowering
         arguments = [self._argument(step, argument, environment, also_known) for argument in step.arguments]
         keywords = step.keywords
+        if "is_watched" in (lowering.keywords or ()):
+            keywords = keywords | {"is_watched": environment.flags is not None}
         if lowering.hidden:
             hidden = operation.operands[-len(lowering.hidden) :]
             keywords = keywords | {k: environment[v] for k, v in zip(lowering.hidden, hidden, strict=True)}

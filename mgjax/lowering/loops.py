@@ -156,6 +156,7 @@ def _compiled_loop(
     initial = [*initial, {}]
     room = _room(evaluator, operation, environment, rounds)
     start = [_as_carried(array) for array in initial]
+    start = [array.with_(is_carried=True) if isinstance(array, ElementList) else array for array in start]
     try:
         try:
             carried, added = _settle(step, start, operation, room)
@@ -247,7 +248,12 @@ def _like(array: Any, before: Any) -> Any:
             array = array.with_(length=jnp.asarray(array.length, np.int32))
         known = array.known if before.known == array.known else None
         return array.with_(
-            is_fixed=before.is_fixed, shape=before.shape, known=known if before.known != ANY else array.known
+            is_fixed=before.is_fixed,
+            is_carried=before.is_carried,
+            shape=before.shape,
+            known=known if before.known != ANY else array.known,
+            marks=None if before.marks is None else array.marks,
+            limit=None if before.limit is None else array.limit,
         )
     return array
 
@@ -287,6 +293,9 @@ def _settle(step: Callable, carried: list[Any], operation: Operation, room: Room
 def _settled_list(before: ElementList, found: ElementList, operation: Operation, room: Room, place: int) -> ElementList:
     if before.known != found.known:
         before = before.with_(known=found.known if before.known == ANY else None)
+    for name in ("marks", "limit"):
+        if getattr(found, name) is None:
+            before = before.with_(**{name: None})
     if found.skips and not before.skips:
         before = before.with_(skips=True)
     if isinstance(before.length, int) and not isinstance(found.length, int):
@@ -321,7 +330,7 @@ def _released(array: Any, before: Any, added: int | None, rounds: Rounds) -> Any
     """A list after the loop: it may grow again, and its length is known where every round added as much."""
     if not isinstance(array, ElementList) or not isinstance(before, ElementList):
         return array
-    array = array.with_(is_fixed=before.is_fixed)
+    array = array.with_(is_fixed=before.is_fixed, is_carried=before.is_carried)
     if isinstance(before.length, int) and added is not None and rounds.is_exact and rounds.most is not None:
         return array.with_(length=before.length + added * rounds.most)
     return array

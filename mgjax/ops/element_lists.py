@@ -15,7 +15,7 @@ import numpy as np
 from jax import lax
 
 from mgjax.errors import InvalidArgumentError
-from mgjax.ops.registry import NeedsKnown, array_module
+from mgjax.ops.registry import NeedsKnown, array_module, is_known
 from mgjax.shapes import describe, is_compatible
 
 ANY = ()
@@ -40,13 +40,16 @@ class ElementList:
         skips: whether a write past the end, at an index that is not known while tracing, may leave out places before it.
         late: a zero that the next write adds to its index, so that it comes after what the zero is computed from; lost where
             nobody writes.
+        is_carried: whether a loop carries it, which makes room for what its rounds add.
+        marks: for each place whether it was written, where somebody asks for errors; else None.
+        limit: how many elements it may have, where somebody asks for errors and there is a limit; else None.
         known: the value of all elements, where they are one that is known while tracing (`ANY` while there are none), such
             as the shapes that the gradient of a loop keeps; None otherwise.
     """
 
     def __init__(
         self, buffer, length, capacity, shape, dtype, is_fixed=False, adds=False, grows=False, known=None,
-        is_alike=False, skips=False,
+        is_alike=False, skips=False, is_carried=False, marks=None, limit=None,
     ):  # fmt: skip
         self.buffer = buffer
         self.length = length
@@ -59,19 +62,22 @@ class ElementList:
         self.known = known
         self.is_alike = is_alike
         self.skips = skips
+        self.is_carried = is_carried
+        self.marks = marks
+        self.limit = limit
         self.late: Any = None
 
     def tree_flatten(self):
         is_known = isinstance(self.length, int)
-        children = (self.buffer, None if is_known else self.length)
+        children = (self.buffer, None if is_known else self.length, self.marks, self.limit)
         known = (self.length if is_known else None, self.capacity, self.shape)
-        manner = (self.is_fixed, self.adds, self.grows, self.known, self.is_alike, self.skips)
+        manner = (self.is_fixed, self.adds, self.grows, self.known, self.is_alike, self.skips, self.is_carried)
         return children, (*known, self.dtype, *manner)
 
     @classmethod
     def tree_unflatten(cls, known, children):
         length, *rest = known
-        return cls(children[0], children[1] if length is None else length, *rest)
+        return cls(children[0], children[1] if length is None else length, *rest, *children[2:])
 
     @property
     def holds_strings(self) -> bool:
@@ -81,6 +87,7 @@ class ElementList:
     def with_(self, **changes: Any) -> ElementList:
         names = (
             "buffer", "length", "capacity", "shape", "dtype", "is_fixed", "adds", "grows", "known", "is_alike", "skips",
+            "is_carried", "marks", "limit",
         )  # fmt: skip
         changed = type(self)(**{name: changes.get(name, getattr(self, name)) for name in names})
         changed.late = changes.get("late", self.late)
@@ -88,6 +95,9 @@ class ElementList:
 
     def with_capacity(self, capacity: int) -> ElementList:
         """The same elements with room for more."""
+        if self.marks is not None and capacity > self.capacity:
+            more = np.zeros(capacity - self.capacity, bool)
+            self = self.with_(marks=array_module(self.marks).concatenate([self.marks, more]))
         if self.buffer is None or capacity <= self.capacity:
             return self.with_(capacity=max(capacity, self.capacity))
 
@@ -120,7 +130,25 @@ class ElementList:
     def zeros_like(self) -> ElementList:
         """A list as long, of zeros."""
         buffer = None if self.buffer is None else jax.tree.map(jnp.zeros_like, self.buffer)
-        return self.with_(buffer=buffer, known=None)
+        return self.with_(buffer=buffer, known=None, marks=None)
+
+    def marked(self, indices: Any) -> ElementList:
+        """The same list, with a note that these places were written."""
+        if self.marks is None:
+            return self
+        if isinstance(self.marks, np.ndarray) and isinstance(indices, np.ndarray):
+            marks = self.marks.copy()
+            marks[indices] = True
+        else:
+            marks = jnp.asarray(self.marks).at[jnp.asarray(indices, np.int32)].set(True)
+        return self.with_(marks=marks)
+
+    def is_marked(self, indices: Any) -> Any:
+        """Whether the places were written, of a list with marks; what lies outside counts as the place that is nearest."""
+        inside = array_module(indices).clip(indices, 0, max(self.capacity - 1, 0))
+        if self.capacity == 0:
+            return np.zeros(np.shape(indices), bool)
+        return self.marks[inside] if is_known([self.marks, inside]) else jnp.asarray(self.marks)[inside]
 
     def get(self, index: Any, hint: Any = None) -> Any:
         if isinstance(self.known, tuple) and self.known:
@@ -145,6 +173,8 @@ class ElementList:
                 self = self.with_capacity(length).with_(length=length)
             else:
                 # In a loop: one more element a round, until whoever compiles it fixes the capacity.
+                if not self.is_fixed and not self.is_carried:
+                    raise NeedsKnown("where a growing list is written to must be known", "index")
                 self = self if self.is_fixed else self.with_capacity(self.capacity + 1)
                 self = self.with_(length=jnp.maximum(self.length, jnp.asarray(index, np.int32) + 1), skips=True)
         elif known is not None and known >= self.capacity:
@@ -154,7 +184,7 @@ class ElementList:
         item = _element(item)
         if self.needs_pieces(item):
             return self.in_pieces().set(index, item)
-        filled = self.with_buffer(item).with_(known=None, late=None)
+        filled = self.marked(index).with_buffer(item).with_(known=None, late=None)
         index = jnp.asarray(index, np.int32)
         if self.late is not None:
             index += self.late
@@ -195,8 +225,11 @@ class ElementList:
             raise NeedsKnown(
                 "elements of different shapes in a list whose length is not known", "input_handle", "handle"
             )
-        pieces = (None,) * length if self.buffer is None else tuple(self.buffer[i] for i in range(length))
-        return PieceList(pieces, length, length, self.shape, self.dtype, adds=self.adds, grows=self.grows)
+        is_there = self.marks if isinstance(self.marks, np.ndarray) else np.full(self.capacity, self.buffer is not None)
+        pieces = tuple(self.buffer[i] if is_there[i] else None for i in range(length))
+        return PieceList(
+            pieces, length, length, self.shape, self.dtype, adds=self.adds, grows=self.grows, limit=self.limit
+        )
 
     def push(self, item: Any) -> ElementList:
         self.check(item)
@@ -207,7 +240,7 @@ class ElementList:
             grown = self.with_capacity(self.capacity + 1)
         known = _known_element(item)
         known = known if self.known in (ANY, known) else None
-        grown = grown.with_(grows=False, adds=False)
+        grown = grown.with_(grows=False, adds=False, marks=None)
         if grown.needs_pieces(item):
             return grown.in_pieces().push(item)
         return grown.set(self.length, item).with_(length=self.length + 1, known=known)
@@ -272,7 +305,7 @@ class ElementList:
                 self = self.with_capacity(length).with_(length=length)
             else:
                 raise NeedsKnown("where a growing list is written to must be known", "indices")
-        filled = self.with_buffer(jax.ShapeDtypeStruct(rows.shape[1:], rows.dtype))
+        filled = self.marked(indices).with_buffer(jax.ShapeDtypeStruct(rows.shape[1:], rows.dtype))
         if isinstance(indices, np.ndarray) and np.array_equal(indices, np.arange(self.capacity)):
             return filled.with_(buffer=filled.buffer + rows if self.adds else jnp.asarray(rows), known=None)
         put = filled.buffer.at[jnp.asarray(indices, np.int32)]
@@ -282,7 +315,9 @@ class ElementList:
         """All elements joined along their first axis, and how long each is there."""
         stacked = self.stack(hint)
         if stacked.ndim < 2:
-            raise InvalidArgumentError("Concat saw a scalar shape at index 0 but requires at least vectors.")
+            raise InvalidArgumentError(
+                "Concat saw a scalar shape at index 0 but requires at least vectors.  Did you mean to call pack?"
+            )
         lengths = np.full(stacked.shape[0], stacked.shape[1], np.int64)
         return stacked.reshape((stacked.shape[0] * stacked.shape[1], *stacked.shape[2:])), lengths
 
@@ -373,6 +408,16 @@ class PieceList(ElementList):
         pieces = [self.get(np.int32(i), hint) for i in range(self.length)]
         if not pieces:
             return np.zeros((0, *self.element_shape(hint)[1:]), self.dtype), np.zeros(0, np.int64)
+        for i, piece in enumerate(pieces):
+            if piece.ndim == 0:
+                raise InvalidArgumentError(
+                    f"Concat saw a scalar shape at index {i} but requires at least vectors.  Did you mean to call pack?"
+                )
+            if piece.shape[1:] != pieces[0].shape[1:]:
+                raise InvalidArgumentError(
+                    "TensorArray has inconsistent shapes.  Index 0 has (excepting dimension 0) shape: "
+                    f"{list(pieces[0].shape[1:])} but index {i} has (excepting dimension 0) shape: {list(piece.shape[1:])}"
+                )
         return array_module(pieces).concatenate(pieces), np.array([piece.shape[0] for piece in pieces], np.int64)
 
 
@@ -400,7 +445,14 @@ def _element(item: Any) -> Any:
     """What is held of an element: arrays; of a list its buffer and its length."""
     if isinstance(item, ElementList):
         return item.with_(
-            length=jnp.asarray(item.length, np.int32), is_fixed=False, known=None, grows=False, adds=False
+            length=jnp.asarray(item.length, np.int32),
+            is_fixed=False,
+            known=None,
+            grows=False,
+            adds=False,
+            is_carried=False,
+            marks=None,
+            limit=None,
         )
     if isinstance(item, np.ndarray) and item.dtype.kind in "OSU":
         return item
@@ -434,7 +486,9 @@ def fitted(x: Any, other: Any) -> Any:
         if known != other.known:
             known = other.known if known == ANY else known if other.known == ANY else None
         shape = x.shape if x.shape == other.shape else None
-        return x.with_(length=length, known=known, shape=shape, skips=x.skips or other.skips)
+        marks = None if other.marks is None else x.marks
+        limit = None if other.limit is None else x.limit
+        return x.with_(length=length, known=known, shape=shape, skips=x.skips or other.skips, marks=marks, limit=limit)
     if isinstance(x, Optional) and isinstance(other, Optional):
         found = {kind_of(components): components for components in x.alternatives}
         for components in other.alternatives:

@@ -12,13 +12,19 @@ import numpy as np
 from mgjax import dtypes
 from mgjax.errors import InvalidArgumentError, UnsupportedError
 from mgjax.ops.element_lists import ANY, ElementList, Optional, PieceList, filled_list, known_indices, partial_shape
-from mgjax.ops.registry import Static, check, claim, lower
+from mgjax.ops.registry import Static, check, claim, is_known, lower
 from mgjax.shapes import is_compatible
 
 
 @lower("EmptyTensorList")
-def empty_tensor_list(element_shape: Static, max_num_elements, *, element_dtype):
-    return ElementList(None, 0, 0, partial_shape(element_shape), element_dtype.numpy, known=ANY)
+def empty_tensor_list(element_shape: Static, max_num_elements, *, element_dtype, is_watched=False):
+    limit = limit_of(max_num_elements) if is_watched else None
+    return ElementList(None, 0, 0, partial_shape(element_shape), element_dtype.numpy, known=ANY, limit=limit)
+
+
+def limit_of(size: Any) -> Any:
+    """How many elements a list may have at most: a scalar, or None where a known number says that there is no limit."""
+    return None if is_known(size) and int(size) < 0 else size
 
 
 @lower("TensorListReserve")
@@ -39,9 +45,22 @@ def tensor_list_push_back(input_handle, tensor):
     return input_handle.push(tensor)
 
 
+@check("TensorListPushBack")
+def is_pushed_below_the_limit(input_handle):
+    limit, size = input_handle.limit, input_handle.length
+    if limit is not None:
+        message = "Tried to push item into a full list list size: {size} max_num_elements: {limit}"
+        yield claim((limit < 0) | (size < limit), message, size=size, limit=limit)
+
+
 @lower("TensorListPopBack")
 def tensor_list_pop_back(input_handle, element_shape):
     return input_handle.pop(hint_of(element_shape))
+
+
+@check("TensorListPopBack")
+def is_popped_from_something(input_handle):
+    yield claim(input_handle.length > 0, "Trying to pop from an empty list.")
 
 
 @lower("TensorListSetItem")
@@ -84,7 +103,7 @@ def tensor_list_gather(input_handle, indices, element_shape):
 
 @check("TensorListGather")
 def are_got_inside(input_handle, indices):
-    message = "Trying to access element {value} in a list with {size} elements."
+    message = "Index {value} out o range; list only has {size} elements."
     yield claim((indices >= 0) & (indices < input_handle.length), message, value=indices, size=input_handle.length)
 
 

@@ -6,35 +6,40 @@ In the place of a handle comes the list that it stands for, as with variables; `
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
-from mgjax.errors import InvalidArgumentError, UnimplementedError
+from mgjax import dtypes
+from mgjax.errors import InternalError, InvalidArgumentError, UnimplementedError
 from mgjax.ops.element_lists import ANY, ElementList, PieceList, add_lists
-from mgjax.ops.lists import split_list
-from mgjax.ops.registry import Static, array_module, check, claim, lower
+from mgjax.ops.lists import limit_of, split_list
+from mgjax.ops.registry import Claim, Static, array_module, check, claim, lower
 from mgjax.shapes import describe, is_static
 
 _FLOW = np.zeros((), np.float32)
 
 
 @lower("TensorArrayV2", "TensorArray")
-def tensor_array(size: Static, *, dtype, element_shape=None, dynamic_size=False):
-    return _array_of(int(size), dtype, element_shape, grows=dynamic_size)
+def tensor_array(size: Static, *, dtype, element_shape=None, dynamic_size=False, is_watched=False):
+    return _array_of(int(size), dtype, element_shape, is_watched, grows=dynamic_size)
 
 
 @lower("TensorArrayV3")
-def tensor_array_v3(size: Static, *, dtype, element_shape=None, dynamic_size=False, identical_element_shapes=False):
-    made = _array_of(int(size), dtype, element_shape, grows=dynamic_size, is_alike=identical_element_shapes)
-    return made, _FLOW
+def tensor_array_v3(
+    size: Static, *, dtype, element_shape=None, dynamic_size=False, identical_element_shapes=False, is_watched=False
+):
+    manner = {"grows": dynamic_size, "is_alike": identical_element_shapes}
+    return _array_of(int(size), dtype, element_shape, is_watched, **manner), _FLOW
 
 
-def _array_of(size: int, dtype: Any, shape: Any, **manner: bool) -> ElementList:
+def _array_of(size: int, dtype: Any, shape: Any, is_watched: bool, **manner: bool) -> ElementList:
     if size < 0:
         raise InvalidArgumentError("Size should be >= 0.")
-    return ElementList(None, size, size, shape, dtype.numpy, **manner)
+    marks = np.zeros(size, bool) if is_watched else None
+    return ElementList(None, size, size, shape, dtype.numpy, marks=marks, **manner)
 
 
 @lower("TensorArrayGradV2", "TensorArrayGrad")
@@ -84,6 +89,8 @@ def is_written_inside(handle, index):
     message = "Tried to write to index {value} but array is not resizeable and size is: {size}"
     is_inside = (index >= 0) & (handle.grows | (index < handle.length))
     yield claim(is_inside, message, value=index, size=handle.length)
+    if not handle.adds:
+        yield claim(~_are_written(handle, index), _WRITTEN, value=index)
 
 
 @check("TensorArrayReadV3", "TensorArrayReadV2", "TensorArrayRead")
@@ -92,6 +99,36 @@ def is_read_inside(handle, index):
     yield claim(
         is_inside, "Tried to read from index {value} but array size is: {size}", value=index, size=handle.length
     )
+    yield from _claim_there_is_something(handle, index)
+
+
+_WRITTEN = "Could not write to TensorArray index {value} because it has already been written to."
+_NEVER = (
+    "Could not read from TensorArray index {value}.  Furthermore, the element shape is not fully defined: {shape}.  It is "
+    "possible you are working with a resizeable TensorArray and stop_gradients is not allowing the gradients to be written."
+)
+
+
+def _are_written(handle: ElementList, indices: Any) -> Any:
+    """Which of the places were written; none where nobody remembers."""
+    if isinstance(handle, PieceList):
+        # Where only the running program knows which one is meant, the lowering asks for that, and the check is asked again.
+        there = {place for place, piece in enumerate(handle.buffer) if piece is not None}
+        return np.isin(indices, list(there)) if isinstance(indices, np.ndarray) else np.zeros((), bool)
+    if handle.marks is None:
+        return np.zeros(np.shape(indices), bool)
+    # A place past the end of an array that grows is a new one.
+    return handle.is_marked(indices) & (indices < handle.capacity)
+
+
+def _claim_there_is_something(handle: ElementList, indices: Any) -> Iterator[Claim]:
+    """An element that was never written is zeros, if its shape is known."""
+    if handle.marks is not None and not handle.adds and not is_static(handle.shape) and not _shape_is_learnt(handle):
+        yield claim(_are_written(handle, indices), _NEVER, value=indices, shape=describe(handle.shape))
+
+
+def _shape_is_learnt(handle: ElementList) -> bool:
+    return handle.is_alike and handle.buffer is not None
 
 
 @lower("TensorArrayGatherV3", "TensorArrayGatherV2", "TensorArrayGather")
@@ -119,11 +156,13 @@ def tensor_array_scatter(handle, indices, value, flow_in):
         largest, size = int(indices.max(initial=-1)), handle.length
         if not handle.grows and isinstance(size, int) and largest >= size:
             raise InvalidArgumentError(f"Max scatter index must be < array size ({largest} vs. {size})")
+        if indices.min(initial=0) < 0:
+            raise InvalidArgumentError(
+                f"Tried to write to index {int(indices.min())} but array is not resizeable and size is: {size}"
+            )
         if not handle.adds and len(set(indices.tolist())) < indices.size:
             again = next(i for n, i in enumerate(indices.tolist()) if i in indices[:n])
-            raise InvalidArgumentError(
-                f"Could not write to TensorArray index {again} because it has already been written to."
-            )
+            raise InvalidArgumentError(_WRITTEN.format(value=again))
     return handle.scatter(indices, value), flow_in
 
 
@@ -133,6 +172,7 @@ def are_read_inside(handle, indices):
     yield claim(
         is_inside, "Tried to read from index {value} but array size is: {size}", value=indices, size=handle.length
     )
+    yield from _claim_there_is_something(handle, indices)
 
 
 @check("TensorArrayScatterV3", "TensorArrayScatterV2", "TensorArrayScatter")
@@ -140,11 +180,13 @@ def are_written_inside(handle, indices):
     if not handle.grows:
         message = "Max scatter index must be < array size ({value} vs. {size})"
         yield claim(indices < handle.length, message, value=indices, size=handle.length)
+    message = "Tried to write to index {value} but array is not resizeable and size is: {size}"
+    yield claim(indices >= 0, message, value=indices, size=handle.length)
     if not handle.adds:
         # In order, equal indices are neighbours.
         ordered = array_module(indices).sort(indices)
-        message = "Could not write to TensorArray index {value} because it has already been written to."
-        yield claim(ordered[1:] != ordered[:-1], message, value=ordered[1:])
+        yield claim(ordered[1:] != ordered[:-1], _WRITTEN, value=ordered[1:])
+        yield claim(~_are_written(handle, indices), _WRITTEN, value=indices)
 
 
 @lower("TensorArrayConcatV3", "TensorArrayConcatV2", "TensorArrayConcat")
@@ -167,7 +209,15 @@ def tensor_array_split(handle, value, lengths: Static, flow_in):
         raise InvalidArgumentError(
             f"TensorArray has inferred shape: its elements cannot have the lengths {lengths.tolist()}"
         )
-    return pieces.with_(adds=handle.adds, grows=handle.grows, is_alike=handle.is_alike), flow_in
+    marks = None if handle.marks is None else np.ones(pieces.capacity, bool)
+    return pieces.with_(adds=handle.adds, grows=handle.grows, is_alike=handle.is_alike, marks=marks), flow_in
+
+
+@check("TensorArraySplitV3", "TensorArraySplitV2", "TensorArraySplit")
+def are_split_once(handle):
+    if not handle.adds and isinstance(handle.length, int):
+        indices = np.arange(handle.length)
+        yield claim(~_are_written(handle, indices), _WRITTEN, value=indices)
 
 
 @lower("TensorArraySizeV3", "TensorArraySizeV2", "TensorArraySize")
@@ -192,9 +242,16 @@ def tensor_array_unpack(handle, value, flow_in):
     return tensor_array_scatter(handle, np.arange(value.shape[0], dtype=np.int32), value, flow_in)
 
 
+@check("TensorArrayUnpack")
+def are_unpacked_once(handle, value):
+    if not handle.adds:
+        indices = np.arange(value.shape[0])
+        yield claim(~_are_written(handle, indices), _WRITTEN, value=indices)
+
+
 @lower("StackV2")
-def stack_v2(max_size, *, elem_type):
-    return stack(elem_type=elem_type)
+def stack_v2(max_size, *, elem_type, is_watched=False):
+    return stack(elem_type=elem_type).with_(limit=limit_of(max_size) if is_watched else None)
 
 
 @lower("Stack")
@@ -207,6 +264,20 @@ def stack_push(handle, elem):
     return handle.push(elem), elem
 
 
+@check("StackPushV2", "StackPush")
+def is_pushed_below_the_limit(handle):
+    if handle.limit is not None:
+        message = "Stack overflowed its max_size ({limit})"
+        yield claim((handle.limit < 0) | (handle.length < handle.limit), message, limit=handle.limit)
+
+
 @lower("StackPopV2", "StackPop", updates=("handle",))
-def stack_pop(handle):
+def stack_pop(handle, *, elem_type):
+    if elem_type is not dtypes.resource and elem_type.numpy != handle.dtype:
+        raise InternalError(f"Output 0 of type {handle.dtype} does not match declared output type {elem_type.name}")
     return handle.pop()
+
+
+@check("StackPopV2", "StackPop")
+def is_popped_from_something(handle):
+    yield claim(handle.length > 0, "Stack is empty when calling Pop().")

@@ -14,6 +14,9 @@ made in a branch is a result of it.
 The list of gradients that `TensorArrayGradV3` names is one for each array and source, made where it is first asked for; if
 that is in a loop, before the loop. A handle that is pushed on a stack, as gradients of nested loops do, stands for what
 its list holds at the end of the round.
+
+What is pushed on a stack that nothing pops from is only handed on, as TensorFlow's own optimizer has it: such a stack never
+overflows.
 """
 
 from __future__ import annotations
@@ -31,6 +34,7 @@ _FLOW = TensorType(dtypes.float32, ())
 _MAKERS = frozenset({"TensorArrayV3", "TensorArrayV2", "TensorArray", "StackV2", "Stack"})
 _GRADIENTS = frozenset({"TensorArrayGradV3", "TensorArrayGradV2", "TensorArrayGrad", "TensorArrayGradWithShape"})
 _PUSHES = frozenset({"StackPushV2", "StackPush"})
+_POPS = frozenset({"StackPopV2", "StackPop"})
 _PREFIXES = ("TensorArray", "Stack")
 
 Key = Operation | tuple["Key", str]
@@ -66,6 +70,9 @@ class _Threading:
         for operation in walk(function.body):
             for value in [*operation.operands, *operation.results]:
                 self.key(value)
+        self.taken_from = {self.key(op.operands[0]) for op in walk(function.body) if op.kind in _POPS}
+        # A stack that lies on another is popped from under another key.
+        self.taken_from |= {self.key(op.operands[1]) for op in walk(function.body) if op.kind in _PUSHES}
 
     def key(self, value: Value) -> Key | None:
         """Which list the value is a handle of."""
@@ -124,6 +131,9 @@ class _Threading:
             key = key[0]
         return key
 
+    def may_be_popped(self, key: Key | None) -> bool:
+        return key is None or key in self.taken_from
+
     def is_change(self, operation: Operation) -> bool:
         """Whether it changes the list that its first operand names."""
         return operation.kind.startswith(_PREFIXES) and bool(self.traits.effects(operation).writes)
@@ -172,6 +182,10 @@ class _Threading:
                         self.replace(flow, operation.operands[1], block)
                     operation.set_operands(())
                     continue
+            elif operation.kind in _PUSHES and not self.may_be_popped(self.key(operation.operands[0])):
+                self.replace(operation.result, operation.operands[1], block)
+                operation.set_operands(())
+                continue
             elif operation.operands and operation.kind.startswith(_PREFIXES):
                 if operation.kind in _PUSHES and self.key(operation.operands[1]) is not None:
                     late.append(operation)
