@@ -85,6 +85,17 @@ def is_float(x: Any) -> bool:
 # Sums and products
 
 
+def rounded_product(x, y):
+    """`x * y` for floats, rounded even where a compiler would fuse it with a sum that takes it.
+
+    TensorFlow 1.15 is built without fused multiply-adds. A kernel whose last bit is seen (by a cast to a wider type, say)
+    asks for its products so; elsewhere the fused form, which is faster and nearer to the truth, is as good.
+    """
+    product = x * y
+    # The other side of the choice has the same value too, but no compiler fuses a choice.
+    return jnp.where(jnp.isfinite(product), product, product * 2)
+
+
 def mul_no_nan(xp, x, y):
     """x * y, and 0 where y is 0 even if x is infinite or NaN."""
     is_zero = y == 0

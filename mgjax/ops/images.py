@@ -5,10 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from mgjax.errors import OutOfRangeError, UnsupportedError
+from mgjax.errors import InvalidArgumentError, OutOfRangeError, UnimplementedError, UnsupportedError
 from mgjax.ops import philox
 from mgjax.ops.random import normal, uniform
 from mgjax.ops.registry import Static, check, claim, lower
+from mgjax.shapes import describe
 
 
 def _pick(images, batch, rows, columns):
@@ -143,7 +144,7 @@ def _glimpse(input, size, place, kind, generator):
 
 
 def _noise(input, shape, kind, generator):
-    if kind == "zero":
+    if kind == "zero" or 0 in input.shape:
         return jnp.zeros(shape, input.dtype)
     if kind == "gaussian":
         return jnp.mean(input) + jnp.std(input) * normal(generator, shape, np.dtype(input.dtype))
@@ -250,6 +251,7 @@ def image_projective_transform_v3(
 @lower("Resampler")
 def resampler(data, warp):
     """Interpolates `data` at the points (x, y) of `warp`, `[batch, ..., 2]`; outside the image is zero."""
+    _check_points(data, warp)
     data, warp = jnp.asarray(data), jnp.asarray(warp)
     columns, rows = warp[..., 0], warp[..., 1]
     batch = np.arange(data.shape[0]).reshape([-1, *[1] * (rows.ndim - 1)])
@@ -264,9 +266,36 @@ def resampler(data, warp):
     return (1 - down) * upper + down * ((1 - right) * read(top + 1, left) + right * read(top + 1, left + 1))
 
 
+def _check_points(data, warp):
+    if len(data.shape) != 4:
+        raise UnimplementedError(
+            "Only bilinear interpolation is currently supported. The input data shape must be [batch_size, data_height,"
+            f" data_width, data_channels], but is: {describe(data.shape)}"
+        )
+    if len(warp.shape) < 2:
+        raise InvalidArgumentError(f"warp should be at least a matrix, got shape {describe(warp.shape)}")
+    if warp.shape[-1] != 2:
+        raise UnimplementedError(
+            "Only bilinear interpolation is supported, warping coordinates must be 2D; warp shape last entry should be 2,"
+            f" but shape vector is: {describe(warp.shape)}"
+        )
+    if data.shape[0] != warp.shape[0]:
+        raise InvalidArgumentError(
+            "Batch size of data and warp tensor must be the same, but input shapes are:"
+            f" {describe(data.shape)}, {describe(warp.shape)}"
+        )
+
+
 @lower("ResamplerGrad")
 def resampler_grad(data, warp, grad_output):
     """Pullback of `resampler` in both operands."""
+    _check_points(data, warp)
+    wanted = (*warp.shape[:-1], data.shape[-1])
+    if grad_output.shape != wanted:
+        raise InvalidArgumentError(
+            "grad_output shape is not consistent with data and warp shapes; it should be"
+            f" {describe(wanted)} but is {describe(grad_output.shape)}"
+        )
     return jax.vjp(resampler, jnp.asarray(data), jnp.asarray(warp))[1](jnp.asarray(grad_output))
 
 

@@ -14,6 +14,7 @@ from jax import lax
 
 from mgjax.errors import InvalidArgumentError
 from mgjax.ops import philox
+from mgjax.ops.elementwise import rounded_product
 from mgjax.ops.registry import Static, check, claim, is_known, lower
 
 _TRIES = 1000
@@ -72,7 +73,7 @@ def _draw(generator, parameters, per_batch, size, dtype):
     low, high = jnp.where(mirrored, high, low), jnp.where(mirrored, low, high)
     stdevs = jnp.where(mirrored, -stdevs, stdevs)
     a, b = (low - means) / stdevs, (high - means) / stdevs
-    root = jnp.sqrt(_rounded(a, a, 4))
+    root = jnp.sqrt(rounded_product(a, a) + 4)
     cutoff = 2 * jnp.exp(0.5 + a * (a - root) / 4) / (a + root)
     central = ((a < -_CENTRE) & (b >= 0)) | ((b > _CENTRE) & (a <= 0))
     method = jnp.where(central, _NORMAL, jnp.where(b - a < cutoff, _UNIFORM, _EXPONENTIAL))
@@ -83,7 +84,7 @@ def _draw(generator, parameters, per_batch, size, dtype):
         batch, filled, used, misses, out = carry
         at = a[batch], b[batch], rates[batch]
         blocks, x, accepted = lax.switch(method[batch], [_normals, _uniforms, _exponentials], generator, used, *at)
-        x, accepted = _rounded(x, stdevs[batch], means[batch]), accepted & valid[batch]
+        x, accepted = rounded_product(x, stdevs[batch]) + means[batch], accepted & valid[batch]
         position = filled + jnp.cumsum(accepted, dtype=np.int64) - 1
         wanted = jnp.minimum(per_batch, size - batch * per_batch)
         target = jnp.where(accepted & (position < wanted), batch * per_batch + position, size)
@@ -112,7 +113,7 @@ def _normals(generator, used, a, b, rate):
 
 def _uniforms(generator, used, a, b, rate):
     dtype = a.dtype
-    x = _rounded(_uniform_group(generator, used, dtype), b - a, a)
+    x = rounded_product(_uniform_group(generator, used, dtype), b - a) + a
     u = _uniform_group(generator, used + np.uint64(1), dtype)
     exponent = (jnp.where(a < 0, 0, a * a) - x * x) / 2
     return np.uint64(2), x, u <= jnp.exp(exponent)
@@ -137,10 +138,3 @@ def _uniform_group(generator, at, dtype):
     if dtype == np.float64:
         return jnp.stack([philox.uniform64(pair) for pair in pairs])
     return jnp.stack([philox.uniform32(word) for pair in pairs for word in philox.split(pair)])
-
-
-def _rounded(x, y, z):
-    """x * y + z with the product rounded: in float32 a compiler's fused multiply-add would give other bits."""
-    if x.dtype == np.float64:
-        return x * y + z
-    return (x.astype(np.float64) * y).astype(np.float32) + z

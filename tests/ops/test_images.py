@@ -5,6 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from mgjax import dtypes
+from mgjax.errors import InvalidArgumentError, UnimplementedError
 from mgjax.ops import REGISTRY, initial_generator
 from tests.ops.live import check, random_array
 
@@ -35,6 +36,26 @@ def test_crops_take_bytes():
     image = random_array("uint8", [2, 5, 6, 3], high=255.0)
     operands = {"image": image, "boxes": BOXES, "box_ind": BOX_IND, "crop_size": np.array([2, 2], np.int32)}
     check("CropAndResize", operands, rtol=1e-5, atol=1e-3)
+
+
+def test_glimpses_of_no_image_are_empty():
+    empty = {"input": np.zeros([0, 4, 3, 0], np.float32), "offsets": np.zeros([0, 2], np.float32)}
+    check("ExtractGlimpse", {**empty, "size": np.array([2, 5], np.int32)})
+
+
+@pytest.mark.parametrize(
+    "data, warp, error",
+    [
+        ([2, 5, 4, 3, 1], [2, 3, 2], UnimplementedError),
+        ([2, 5, 4, 3], [2], InvalidArgumentError),
+        ([2, 5, 4, 3], [3, 6, 2], InvalidArgumentError),
+        ([2, 5, 4, 3], [2, 6, 3], UnimplementedError),
+    ],
+)
+def test_points_to_resample_are_two_coordinates_for_each_image(data, warp, error):
+    # The classes of tf.contrib's resampler_ops.cc.
+    with pytest.raises(error):
+        REGISTRY["Resampler"].function(np.zeros(data, np.float32), np.zeros(warp, np.float32))
 
 
 @pytest.mark.parametrize("normalized", [True, False])

@@ -463,3 +463,20 @@ GROUPS["boosted splits"] += [
     for l1, l2, complexity, least in ((0.0, 0.1, 0.0, 0.0), (0.2, 1.0, 0.3, 1.0), (0.0, 0.1, 0.0, 100.0))
     for kind in ("inequality", "equality")
 ]
+# Float64 shows the last bit of what float32 kernels compute.
+GROUPS["colours to the last bit"] = [
+    (
+        "AdjustHsvInYiq",
+        {"images": IMAGE, "delta_h": delta_h, "scale_s": scale_s, "scale_v": 0.8},
+        {},
+        {"name": name, "skip": "all"},
+    )
+    for name, delta_h, scale_s in (("turned", 0.7, 1.5), ("bleached", -2.5, 0.1))
+]
+GROUPS["colours to the last bit"] += [
+    ("Cast", {"x": f"@{name}:0"}, {"SrcT": np.float32, "DstT": np.float64}) for name in ("turned", "bleached")
+]
+GROUPS["periods that do not divide"] = [
+    ("PeriodicResample", {"values": normal(*given)}, {"shape": wanted})
+    for given, wanted in (((4, 6), [None, 9]), ((2, 3, 4), [3, None, 5]), ((2, 2), [3, 0]), ((4, 2), [None, 3]))
+]
