@@ -26,7 +26,7 @@ from mgjax.lowering.evaluate import Environment, Evaluator, NeedsValue
 from mgjax.lowering.flags import NOTHING, Flags, Site, Sites
 from mgjax.lowering.loops import NeedsHost
 from mgjax.lowering.printing import prints_in
-from mgjax.ops import ElementList, HostObject, Optional, is_known
+from mgjax.ops import ElementList, HostObject, ListVector, Optional, is_known
 from mgjax.passes import GENERATOR_TYPE, OBJECT, PRINTED, REFERENCE, free_values, generator_of
 
 LARGEST_EMBEDDED_CONSTANT = 1 << 14
@@ -554,7 +554,7 @@ def _fill_stages(
 
 def _is_held(operation: Operation) -> bool:
     """Whether it is a constant that is made once: a large one, or strings."""
-    if operation.kind != "Const":
+    if operation.kind != "Const" or operation.result.type.dtype is dtypes.variant:
         return False
     array = operation.attributes.get("value")
     return isinstance(array, np.ndarray) and (array.dtype.kind == "O" or array.nbytes > LARGEST_EMBEDDED_CONSTANT)
@@ -652,12 +652,12 @@ def _spoilt(arrays: list[Any], needs: Mapping[int, Any]) -> list[Any]:
 
 def _as_array(array: Any) -> Any:
     """A result of a trace: NumPy arrays of numbers stay what they are in dtype; None stays None."""
-    is_kept = array is None or isinstance(array, (jax.Array, ElementList, HostObject, Optional))
+    is_kept = array is None or isinstance(array, (jax.Array, ElementList, HostObject, ListVector, Optional))
     return array if is_kept else np.asarray(array)
 
 
 def _as_numpy(array: Any) -> Any:
-    if isinstance(array, Optional):
+    if isinstance(array, (ListVector, Optional)):
         return jax.tree.map(_as_numpy, array)
     if isinstance(array, ElementList):
         return array.with_(length=int(array.length))
@@ -673,7 +673,7 @@ def _is_opaque(array: Any) -> bool:
     """Whether JAX cannot take the value: no value, or an array of objects such as strings."""
     if isinstance(array, ElementList):
         return array.holds_strings
-    if array is None or isinstance(array, (HostObject, Optional)):
+    if array is None or isinstance(array, (HostObject, ListVector, Optional)):
         return array is None or isinstance(array, HostObject)
     return not isinstance(array, jax.Array) and np.asarray(array).dtype.kind in "OSU"
 

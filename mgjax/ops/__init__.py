@@ -24,6 +24,7 @@ from mgjax.ops import (  # noqa: F401
     images,
     joining,
     linear_algebra,
+    list_vectors,
     lists,
     losses,
     matching,
@@ -57,6 +58,7 @@ from mgjax.ops import (  # noqa: F401
 )
 from mgjax.ops.checks import hidden_summary, summary
 from mgjax.ops.element_lists import ANY, ElementList, Optional, PieceList, fitted, kind_of
+from mgjax.ops.list_vectors import ListVector
 from mgjax.ops.lists import keeps
 from mgjax.ops.objects import HostObject, Reference
 from mgjax.ops.philox import initial_generator
@@ -85,6 +87,7 @@ __all__ = [
     "Claim",
     "ElementList",
     "HostObject",
+    "ListVector",
     "Lowering",
     "NeedsKnown",
     "Optional",

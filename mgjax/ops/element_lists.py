@@ -119,9 +119,9 @@ class ElementList:
         """The elements' shape, all of it. Raises `InvalidArgumentError` where nothing says it."""
         if self.buffer is not None:
             return jax.tree.leaves(self.buffer)[0].shape[1:]
-        for shape in (self.shape, hint):
-            if shape is not None and all(n is not None and n >= 0 for n in shape):
-                return tuple(int(n) for n in shape)
+        shape = _merged(self.shape, hint)
+        if shape is not None and all(n is not None for n in shape):
+            return tuple(int(n) for n in shape)
         raise InvalidArgumentError(
             f"an element that was never written has no shape: that of the list's elements, {describe(self.shape)}, "
             "is not fully known"
@@ -313,6 +313,8 @@ class ElementList:
 
     def concatenated(self, hint: Any = None) -> tuple[Any, np.ndarray]:
         """All elements joined along their first axis, and how long each is there."""
+        if self.buffer is None and not self.known_length():
+            hint = without_first(hint or self.shape)
         stacked = self.stack(hint)
         if stacked.ndim < 2:
             raise InvalidArgumentError(
@@ -514,6 +516,19 @@ def _known_element(item: Any) -> tuple | None:
     return (item.dtype, item.shape, item.tobytes())
 
 
+def _merged(a: Sequence[int | None] | None, b: Sequence[int | None] | None) -> tuple[int | None, ...] | None:
+    """What two partial shapes say of one shape; a size that they disagree about is the first's."""
+    a, b = (None if shape is None else tuple(None if n is None or n < 0 else n for n in shape) for shape in (a, b))
+    if a is None or b is None or len(a) != len(b):
+        return b if a is None else a
+    return tuple(m if n is None else n for n, m in zip(a, b, strict=True))
+
+
+def without_first(shape: Sequence[int | None] | None) -> tuple[int | None, ...] | None:
+    """The shape of elements of which none is there to be joined: how long one is does not matter."""
+    return None if shape is None else (0, *shape[1:])
+
+
 def partial_shape(shape: Any) -> tuple[int | None, ...] | None:
     """A shape as ops give it: a vector with -1 for an unknown size, the scalar -1 for an unknown rank."""
     array = np.asarray(shape)
@@ -540,6 +555,10 @@ def _rows(array: Any) -> list[Any]:
 
 def add_lists(a: ElementList, b: ElementList) -> ElementList:
     """The list of the sums; an element that was never written counts as zero."""
+    if isinstance(a.length, int) and isinstance(b.length, int) and a.length != b.length:
+        raise InvalidArgumentError(
+            f"Trying to add two lists of tensors with different lengths. One is {a.length} and the other is {b.length}"
+        )
     if a.buffer is None or b.buffer is None:
         return b if a.buffer is None else a
     if isinstance(a, PieceList) or isinstance(b, PieceList):

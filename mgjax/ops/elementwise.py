@@ -18,6 +18,7 @@ from jax import lax
 
 from mgjax.errors import InternalError, InvalidArgumentError
 from mgjax.ops.element_lists import ElementList, add_lists
+from mgjax.ops.list_vectors import ListVector
 from mgjax.ops.registry import array_module, check, claim, is_known, lower, table
 from mgjax.shapes import describe
 
@@ -112,6 +113,10 @@ def add_n(inputs):
     """The sum of arrays of one shape; of lists, element by element."""
     if isinstance(inputs[0], ElementList):
         return functools.reduce(add_lists, inputs)
+    if isinstance(inputs[0], ListVector):
+        return ListVector(
+            [functools.reduce(add_lists, lists) for lists in zip(*(x.lists for x in inputs), strict=True)]
+        )
     for i, x in enumerate(inputs):
         if x.shape != inputs[0].shape:
             raise InvalidArgumentError(

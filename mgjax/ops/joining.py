@@ -9,6 +9,8 @@ import numpy as np
 from jax import lax
 
 from mgjax.errors import InvalidArgumentError
+from mgjax.ops.element_lists import ElementList
+from mgjax.ops.list_vectors import ListVector
 from mgjax.ops.registry import Static, array_module, is_known, lower
 from mgjax.shapes import describe
 
@@ -19,7 +21,9 @@ def _axis(axis, rank: int) -> int:
 
 @lower("Pack")
 def pack(values, *, axis=0):
-    """Arrays of one shape along a new axis."""
+    """Arrays of one shape along a new axis; of lists a vector."""
+    if isinstance(values[0], ElementList):
+        return ListVector(values)
     shapes = {x.shape for x in values}
     if len(shapes) > 1:
         first, other = values[0].shape, next(x.shape for x in values if x.shape != values[0].shape)
@@ -33,6 +37,8 @@ def pack(values, *, axis=0):
 @lower("Unpack")
 def unpack(value, *, num, axis=0):
     """The `num` slices along an axis, without it."""
+    if isinstance(value, ListVector):
+        return list(value.lists)
     axis = axis % len(value.shape)
     if value.shape[axis] != num:
         raise InvalidArgumentError(f"Input shape axis {axis} must equal {num}, got shape {describe(value.shape)}")

@@ -11,7 +11,15 @@ import numpy as np
 
 from mgjax import dtypes
 from mgjax.errors import InvalidArgumentError, UnsupportedError
-from mgjax.ops.element_lists import ANY, ElementList, Optional, PieceList, filled_list, known_indices, partial_shape
+from mgjax.ops.element_lists import (
+    ANY,
+    ElementList,
+    Optional,
+    PieceList,
+    filled_list,
+    partial_shape,
+    without_first,
+)
 from mgjax.ops.registry import Static, check, claim, is_known, lower
 from mgjax.shapes import is_compatible
 
@@ -156,34 +164,31 @@ def tensor_list_resize(input_handle, size):
     return input_handle.resized(size)
 
 
-@lower("TensorListConcatLists")
-def tensor_list_concat_lists(input_a, input_b):
-    if input_a.dtype != input_b.dtype:
-        raise InvalidArgumentError(f"input_list element dtypes differ: {input_a.dtype} and {input_b.dtype}")
-    if not input_b.known_length():
-        return input_a
-    whole = input_a.with_(length=input_a.known_length())
-    for index in range(input_b.known_length()):
-        whole = whole.push(input_b.get(np.int32(index)))
-    return whole
-
-
 @lower("TensorListConcatV2")
-def tensor_list_concat_v2(input_handle, element_shape, leading_dims):
-    written = input_handle.buffer is not None
-    if written and not isinstance(input_handle, PieceList):
-        return input_handle.concatenated(hint_of(element_shape))
-    # Elements that were never written are zeros, as many as `leading_dims` says.
-    dims = np.array(known_indices(leading_dims), np.int64)
-    shape = hint_of(element_shape) or input_handle.shape
-    if not dims.size or shape is None:
-        return input_handle.concatenated(shape)
-    for index, rows in enumerate(dims):
-        if not written or input_handle.buffer[index] is None:
-            zeros = jnp.zeros((rows, *shape[1:]), input_handle.dtype)
-            input_handle = input_handle.in_pieces().set(np.int32(index), zeros)
-            written = True
-    return input_handle.concatenated(shape)
+def tensor_list_concat_v2(input_handle, element_shape, leading_dims: Static):
+    """The elements end to end; those that were never written are zeros, as many as `leading_dims` says."""
+    hint = hint_of(element_shape)
+    for shape in (input_handle.shape, hint):
+        if shape == ():
+            raise InvalidArgumentError("Concat requires elements to be at least vectors, found scalars instead.")
+    buffer, rows = input_handle.buffer, leading_dims.tolist()
+    is_even = buffer is not None and not isinstance(input_handle, PieceList)
+    if not rows or not input_handle.known_length() or (is_even and set(rows) == {input_handle.element_shape()[0]}):
+        return input_handle.concatenated(hint)
+    pieces = input_handle.in_pieces()
+    whole = pieces.buffer
+    inner = pieces.element_shape(without_first(hint or pieces.shape))[1:] if buffer is None else _first_shape(whole)[1:]
+    if is_even and input_handle.element_shape()[0] not in rows:
+        raise UnsupportedError(f"leading_dims are {rows}, and no element has as many rows: which of them were written?")
+    for index, count in enumerate(rows[: len(whole)]):
+        # In one buffer an element that has another length than it should have is one that was never written.
+        if whole[index] is None or (is_even and whole[index].shape[0] != count):
+            pieces = pieces.set(np.int32(index), jnp.zeros((count, *inner), pieces.dtype))
+    return pieces.concatenated(hint)
+
+
+def _first_shape(pieces: Sequence[Any]) -> tuple[int, ...]:
+    return next(piece.shape for piece in pieces if piece is not None)
 
 
 @lower("TensorListConcat")

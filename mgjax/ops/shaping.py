@@ -14,6 +14,7 @@ from jax import lax
 from mgjax import dtypes
 from mgjax.errors import InvalidArgumentError
 from mgjax.ops.element_lists import ElementList, Optional
+from mgjax.ops.list_vectors import ListVector
 from mgjax.ops.registry import Static, array_module, check, claim, is_known, lower
 from mgjax.shapes import describe, is_compatible
 
@@ -269,7 +270,7 @@ def fill(dims: Static, value):
 
 @lower("ZerosLike")
 def zeros_like(x):
-    if isinstance(x, (ElementList, Optional)):
+    if isinstance(x, (ElementList, ListVector, Optional)):
         return x.zeros_like()
     if not is_known(x):
         return jnp.zeros_like(x)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
+from mgjax import dtypes
+from mgjax.errors import UnsupportedError
 from mgjax.ops.registry import lower
 
 
 @lower("Const")
-def const(*, value):
+def const(*, value, dtype):
     """The constant's value."""
+    if dtype is dtypes.variant:
+        raise UnsupportedError("a constant that is a variant: what it holds has no meaning here")
     return value
 
 

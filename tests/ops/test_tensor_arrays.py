@@ -132,6 +132,58 @@ LISTS = {
 }
 
 
+def reserved(count):
+    return tf.raw_ops.TensorListReserve(element_shape=np.int32([]), num_elements=count, element_dtype=tf.float32)
+
+
+def stacked(handle):
+    return tf.raw_ops.TensorListStack(input_handle=handle, element_shape=-1, element_dtype=tf.float32)
+
+
+def end_to_end(handle, shape, counts=()):
+    return tf.raw_ops.TensorListConcatV2(
+        input_handle=handle, element_shape=shape, leading_dims=np.int64(counts), element_dtype=tf.float32
+    )
+
+
+def half_written():
+    made = tf.raw_ops.TensorListReserve(element_shape=-1, num_elements=3, element_dtype=tf.float32)
+    return tf.raw_ops.TensorListSetItem(input_handle=made, index=1, item=[[1.0, 2.0], [3.0, 4.0]])
+
+
+def empty(shape):
+    return tf.raw_ops.EmptyTensorList(element_shape=shape, max_num_elements=-1, element_dtype=tf.float32)
+
+
+def pushed_in_batches():
+    vector = tf.stack([empty(np.int32([])), empty(-1)])
+    for rows in ([1.0, 2.0], [3.0, 4.0]):
+        vector = tf.raw_ops.TensorListPushBackBatch(input_handles=vector, tensor=rows)
+    both = tf.raw_ops.TensorListConcatLists(input_a=vector, input_b=vector, element_dtype=tf.float32)
+    return tf.stack([stacked(made) for made in tf.unstack(both)])
+
+
+def pushed_in_another_batch():
+    pair = tf.stack([empty(-1), empty(-1)])
+    row = tf.placeholder_with_default([1.0], None)
+    return stacked(tf.unstack(tf.raw_ops.TensorListPushBackBatch(input_handles=pair, tensor=row))[0])
+
+
+UNEVEN = {
+    "pushed in batches": pushed_in_batches,
+    "pushed in a batch of another size": pushed_in_another_batch,
+    "added, of other lengths": lambda: stacked(tf.add_n([reserved(2), reserved(3)])),
+    "joined": lambda: end_to_end(half_written(), np.int32([-1, 2])).tensor,
+    "joined, others of other lengths": lambda: end_to_end(half_written(), np.int32([-1, 2]), [1, 2, 3]).tensor,
+    "joined, the lengths": lambda: end_to_end(half_written(), -1, [1, 2, 3]).lengths,
+    "joined, of fewer lengths": lambda: end_to_end(half_written(), -1, [1, 2]).tensor,
+    "joined, of nothing": lambda: end_to_end(empty(np.int32([-1, 2])), -1).tensor,
+    "joined, of nothing, said late": lambda: end_to_end(empty(np.int32([-1, 2, -1])), np.int32([-1, -1, 3])).tensor,
+    "joined, of nothing, unsaid": lambda: end_to_end(empty(-1), -1).tensor,
+    "joined, of scalars": lambda: end_to_end(empty(np.int32([])), -1).tensor,
+}
+
+
 def compare(programs):
     with tf.Graph().as_default() as graph:
         for i, program in enumerate(programs.values()):
@@ -157,6 +209,10 @@ def compare(programs):
 def test_old_arrays_are_tensorflows():
     tf.disable_control_flow_v2()
     compare({**PROGRAMS, **OLD_PROGRAMS})
+
+
+def test_lists_of_uneven_elements_and_vectors_of_lists_are_tensorflows():
+    compare(UNEVEN)
 
 
 def test_arrays_as_lists_are_tensorflows():
