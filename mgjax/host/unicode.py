@@ -5,14 +5,15 @@ What cannot be decoded or encoded is replaced by `replacement_char`, left out (`
 
 from __future__ import annotations
 
-import codecs
 import functools
 import itertools
+import re
 from pathlib import Path
 
 import numpy as np
 
 from mgjax.errors import InvalidArgumentError
+from mgjax.host.encodings import characters
 from mgjax.host.strings import as_bytes, each, strings
 from mgjax.ops import lower
 
@@ -50,8 +51,16 @@ def unicode_decode_with_offsets(
 def unicode_encode(input_values, input_splits, *, errors="replace", output_encoding, replacement_char=0xFFFD):
     """A string of the code points between each two splits."""
 
+    count = len(input_values)
+    if not len(input_splits) or input_splits[0] != 0:
+        raise InvalidArgumentError("First value in input_splits must be zero.")
+    if np.any(np.diff(input_splits) < 0) or input_splits[-1] != count:
+        raise InvalidArgumentError(
+            f"Values in input_splits must be in order and end with the number of values, {count}"
+        )
+
     def encode(points):
-        return _encode([_valid(int(point), errors, replacement_char) for point in points], output_encoding)
+        return _encode([_within(int(point), errors, replacement_char) for point in points], output_encoding)
 
     bounds = itertools.pairwise(input_splits)
     return strings([encode(input_values[start:stop]) for start, stop in bounds])
@@ -70,78 +79,66 @@ def unicode_transcode(
     """Strings from one encoding to another."""
 
     def transcode(text):
-        row = _code_points(as_bytes(text), input_encoding, errors, replacement_char, replace_control_characters)
+        row = _code_points(as_bytes(text), input_encoding, errors, replacement_char, replace_control_characters, True)
         return _encode([point for point, _ in row], output_encoding)
 
     return each(transcode, input)
 
 
 def _encode(points: list[int | None], encoding: str) -> bytes:
+    """The code points in the encoding; lone surrogates are kept, but in UTF-8, which has no place for them."""
     codec = {"UTF-8": "utf-8", "UTF-16-BE": "utf-16-be", "UTF-32-BE": "utf-32-be"}.get(encoding)
     if codec is None:
         raise InvalidArgumentError(f"output encoding {encoding} is not one of UTF-8, UTF-16-BE, UTF-32-BE")
-    return "".join(chr(point) for point in points if point is not None).encode(codec)
+    text = "".join(chr(point) for point in points if point is not None)
+    if any(0xD800 <= ord(x) < 0xE000 for x in text):
+        # Two surrogates that meet are one character.
+        text = text.encode("utf-16-be", "surrogatepass").decode("utf-16-be", "surrogatepass")
+        if codec == "utf-8":
+            text = re.sub("[\ud800-\udfff]", "\ufffd", text)
+    return text.encode(codec, "surrogatepass")
 
 
-def _valid(point: int, errors: str, replacement: int) -> int | None:
-    """The code point, or what stands for it if it is none."""
-    if 0 <= point <= _LAST and not 0xD800 <= point < 0xE000:
+def _within(point: int, errors: str, replacement: int) -> int | None:
+    """The code point, or what stands for it if it is out of range."""
+    if 0 <= point <= _LAST:
         return point
     if errors == "strict":
-        raise InvalidArgumentError("Code point is out of range for Unicode, or a noncharacter.")
+        raise InvalidArgumentError("Code point value out of valid Unicode range.")
     return None if errors == "ignore" else replacement
 
 
 def _code_points(
-    text: bytes, encoding: str, errors: str, replacement: int, replace_controls: bool
+    text: bytes, encoding: str, errors: str, replacement: int, replace_controls: bool, refuse_controls: bool = False
 ) -> list[tuple[int, int]]:
-    """The code points of a string, each with the byte at which it begins."""
-    try:
-        codec = codecs.lookup(encoding).name
-    except LookupError as error:
-        raise InvalidArgumentError(f"Could not create converter for input encoding: {encoding}") from error
-    found, at = [], 0
-    while at < len(text):
-        point, length = _next(text, at, codec)
-        if point is None or (replace_controls and point < 0x20):
-            if errors == "strict":
-                raise InvalidArgumentError(
-                    f"Invalid formatting on input string: {text.decode(errors='backslashreplace')}"
-                )
-            if errors == "replace":
-                found.append((replacement, at))
-        else:
+    """The code points of a string, each with the byte at which it begins.
+
+    Among strict errors, control characters that are to be replaced count only with `refuse_controls`.
+    """
+    found = []
+    for point, at in characters(text, encoding):
+        is_control = point is not None and replace_controls and point < 0x20
+        if point is not None and not is_control:
             found.append((point, at))
-        at += length
+            continue
+        if errors == "strict" and (refuse_controls or not is_control):
+            raise InvalidArgumentError(f"Invalid formatting on input string: {text.decode(errors='backslashreplace')}")
+        if errors != "ignore":
+            found.append((replacement, at))
     return found
-
-
-def _next(text: bytes, at: int, codec: str) -> tuple[int | None, int]:
-    """The code point at byte `at`, None if it is malformed, and the number of bytes that it takes."""
-    step = {"utf-16-be": 2, "utf-16-le": 2, "utf-32-be": 4, "utf-32-le": 4}.get(codec, 1)
-    for length in range(step, 5, step):
-        try:
-            return ord(text[at : at + length].decode(codec)), length
-        except UnicodeDecodeError as error:
-            # "unexpected end": more bytes may make it whole.
-            if at + length > len(text) or "unexpected end" not in error.reason:
-                return None, max(step, length - step) if length > step else step
-        except TypeError:
-            return None, step
-    return None, step
 
 
 @lower("UnicodeScript", host=True)
 def unicode_script(input):
     """The script of each code point, by ICU's numbers; -1 for what is no code point."""
-    starts, scripts = _scripts()
+    starts, numbers = scripts()
     inside = (input >= 0) & (input <= _LAST)
-    found = scripts[np.searchsorted(starts, np.where(inside, input, 0), side="right") - 1]
+    found = numbers[np.searchsorted(starts, np.where(inside, input, 0), side="right") - 1]
     return np.where(inside, found, np.int32(-1)).astype(np.int32)
 
 
 @functools.cache
-def _scripts() -> tuple[np.ndarray, np.ndarray]:
+def scripts() -> tuple[np.ndarray, np.ndarray]:
     """The code points at which another script begins, and those scripts, as TensorFlow 1.15 gives them."""
     lines = Path(__file__).with_name("unicode_scripts.txt").read_text("ascii").split()
     return np.array([int(start, 16) for start in lines[::2]]), np.array(lines[1::2], np.int32)
