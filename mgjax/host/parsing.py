@@ -6,13 +6,13 @@ import gzip
 import zlib
 
 import numpy as np
-from google.protobuf import json_format
 from google.protobuf.message import DecodeError
 
 from mgjax.errors import InvalidArgumentError
 from mgjax.host.strings import as_bytes, each, parse_number, strings
+from mgjax.host.wire import varint
 from mgjax.ops import lower
-from mgjax.proto import decode_tensor, encode_tensor, example_pb2, tensor_pb2
+from mgjax.proto import decode_tensor, encode_tensor, tensor_pb2
 
 
 @lower("DecodeRaw", host=True)
@@ -156,34 +156,12 @@ def as_tensor_proto(tensor: np.ndarray) -> bytes:
     content = tensor.tobytes()
     if tensor.dtype.kind == "O":
         texts = [as_bytes(text) for text in tensor.ravel()]
-        content = b"".join([*(_varint(len(text)) for text in texts), *texts])
+        content = b"".join([*(varint(len(text)) for text in texts), *texts])
     return _with_content(proto, content).SerializeToString(deterministic=True)
 
 
 def _with_content(proto, content: bytes):
     return tensor_pb2.TensorProto(dtype=proto.dtype, tensor_shape=proto.tensor_shape, tensor_content=content)
-
-
-def _varint(number: int) -> bytes:
-    digits = []
-    while number >= 0x80:
-        digits.append(number & 0x7F | 0x80)
-        number >>= 7
-    return bytes([*digits, number])
-
-
-@lower("DecodeJSONExample", host=True)
-def decode_json_example(json_examples):
-    """Examples written as JSON, in their binary form."""
-
-    def decode(text):
-        try:
-            example = json_format.Parse(as_bytes(text), example_pb2.Example())
-        except json_format.ParseError as error:
-            raise InvalidArgumentError(f"Error while parsing JSON: {error}") from error
-        return example.SerializeToString(deterministic=True)
-
-    return each(decode, json_examples)
 
 
 @lower("DecodeCompressed", host=True)

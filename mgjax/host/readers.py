@@ -24,6 +24,7 @@ from mgjax.host.context import RunContext
 from mgjax.host.files import FileAccess
 from mgjax.host.queues import Queue, Turn, in_line
 from mgjax.host.strings import as_bytes, strings
+from mgjax.host.wire import field_of_bytes, varint
 from mgjax.ops import HostObject, lower
 
 Record = tuple[bytes, bytes]
@@ -101,8 +102,8 @@ class Reader(HostObject):
         if not self.keeps_state:
             raise UnimplementedError("Reader SerializeState")
         numbers = ((1, self.started), (2, self.completed), (3, self.produced))
-        message = b"".join(bytes([field << 3]) + _varint(value) for field, value in numbers if value)
-        return message + (b"\x22" + _varint(len(self.work)) + self.work if self.work else b"")
+        message = b"".join(bytes([field << 3]) + varint(value) for field, value in numbers if value)
+        return message + (field_of_bytes(4, self.work) if self.work else b"")
 
     def restore(self, state: bytes) -> None:
         if not self.keeps_state:
@@ -274,15 +275,6 @@ def _read(file: IO[bytes], size: int) -> bytes:
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise DataLossError(f"inflate() failed with error: {error}") from error
     return b"".join(pieces)
-
-
-def _varint(value: int) -> bytes:
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
 
 
 def _fields(message: bytes) -> dict[int, Any]:
