@@ -77,11 +77,16 @@ def ragged_gather(params_nested_splits, params_dense_values, indices):
 @lower("RaggedTensorToSparse", host=True)
 def ragged_tensor_to_sparse(rt_nested_splits, rt_dense_values):
     """The positions and values of all elements, and the dense shape that holds the longest rows."""
-    for splits in rt_nested_splits:
+    counts = [len(splits) - 1 for splits in rt_nested_splits[1:]] + [len(rt_dense_values)]
+    for splits, count in zip(rt_nested_splits, counts, strict=True):
         if not len(splits):
-            raise InvalidArgumentError("Empty ragged splits")
+            raise InvalidArgumentError("ragged splits may not be empty.")
         if splits[0] != 0:
             raise InvalidArgumentError("First value of ragged splits must be 0.")
+        if splits[-1] != count:
+            raise InvalidArgumentError(
+                "Final value of ragged splits must match the length the corresponding ragged values."
+            )
     coordinates, sizes = _coordinates(rt_nested_splits)
     inner = rt_dense_values.shape[1:]
     places = np.indices(inner).reshape(len(inner), int(np.prod(inner)))

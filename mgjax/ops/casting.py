@@ -7,6 +7,8 @@ import ml_dtypes
 import numpy as np
 from jax import lax
 
+from mgjax import dtypes
+from mgjax.errors import UnimplementedError
 from mgjax.ops.elementwise import alike, binary, both, is_complex, is_float
 from mgjax.ops.registry import array_module, is_known, lower, table
 
@@ -24,6 +26,8 @@ def cast(x, *, DstT, Truncate=False):
     target = DstT.numpy
     if x.dtype == target:
         return x
+    if "O" in (x.dtype.kind, target.kind):
+        raise UnimplementedError(f"Cast {dtypes.from_numpy(x.dtype)} to {DstT} is not supported")
     xp = array_module(x)
     if is_complex(x) and target.kind != "c":
         return cast(xp.real(x), DstT=DstT, Truncate=Truncate)

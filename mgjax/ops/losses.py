@@ -4,7 +4,9 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from mgjax.errors import InvalidArgumentError
 from mgjax.ops.registry import check, claim, lower, table
+from mgjax.shapes import describe
 
 
 def softmax(logits):
@@ -40,6 +42,15 @@ def sparse_softmax_cross_entropy_with_logits(features, labels):
     A label out of range is an error, as in TensorFlow's CPU kernel; where errors are ignored, it makes its row NaN, as in
     the GPU kernel.
     """
+    if features.ndim != 2:
+        raise InvalidArgumentError(f"logits must be 2-D, but got shape {describe(features.shape)}")
+    if labels.ndim != 1:
+        raise InvalidArgumentError(f"labels must be 1-D, but got shape {describe(labels.shape)}")
+    if len(features) != len(labels):
+        raise InvalidArgumentError(
+            f"logits and labels must have the same first dimension, got logits shape {describe(features.shape)} "
+            f"and labels shape {describe(labels.shape)}"
+        )
     shifted, log_sum = _shift(features)
     classes = features.shape[-1]
     is_label = labels[..., None] == jnp.arange(classes, dtype=labels.dtype)

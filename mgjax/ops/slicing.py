@@ -9,6 +9,7 @@ Where errors are ignored, gathers give zeros for an index out of range, as Tenso
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -494,6 +495,8 @@ def upper_bound(sorted_inputs, values, *, out_type=dtypes.int32):
 @lower("Bucketize")
 def bucketize(input, *, boundaries):
     """The number of boundaries that are not greater than the value; the boundaries are float32."""
+    if any(after < before for before, after in itertools.pairwise(boundaries)):
+        raise InvalidArgumentError("Expected sorted boundaries")
     edges = np.array(boundaries, np.float32).astype(np.float64 if input.dtype == np.float64 else np.float32)
     return array_module(input).searchsorted(edges, input.astype(edges.dtype), side="right").astype(np.int32)
 

@@ -19,7 +19,10 @@ from mgjax.shapes import describe
 
 @lower("SparseTensorDenseMatMul")
 def sparse_tensor_dense_mat_mul(a_indices, a_values, a_shape: Static, b, *, adjoint_a=False, adjoint_b=False):
-    """a @ b, each transposed and conjugated if so asked."""
+    """a @ b, each transposed if so asked, and then `b` conjugated.
+
+    `a` is not, as 1.15's kernel has it, whose function for the conjugate gives complex numbers back as they are.
+    """
     rows, columns = (1, 0) if adjoint_a else (0, 1)
     right = jnp.conj(b).T if adjoint_b else jnp.asarray(b)
     if a_shape[columns] != right.shape[0]:
@@ -34,10 +37,9 @@ def sparse_tensor_dense_mat_mul(a_indices, a_values, a_shape: Static, b, *, adjo
                 raise InvalidArgumentError(
                     f"{name} ({a_indices[i, axis]}) from index[{i},{axis}] out of bounds (>={a_shape[axis]})"
                 )
-    values = jnp.conj(a_values) if adjoint_a else a_values
     chosen = _element(right, (a_indices[:, columns],))
     zeros = jnp.zeros((int(a_shape[rows]), right.shape[1]), right.dtype)
-    return scatter_nd(zeros, jnp.asarray(a_indices[:, rows : rows + 1]), values[:, None] * chosen, "add")
+    return scatter_nd(zeros, jnp.asarray(a_indices[:, rows : rows + 1]), a_values[:, None] * chosen, "add")
 
 
 @check("SparseTensorDenseMatMul")
@@ -52,6 +54,8 @@ def _element(x, columns):
     """x[columns], zeros where an index is out of range."""
     # A negative index is out of range, where JAX would count it from the end.
     columns = tuple(jnp.where(i < 0, n, i) for i, n in zip(columns, x.shape, strict=False))
+    if 0 in x.shape[: len(columns)]:
+        return jnp.zeros((*columns[0].shape, *x.shape[len(columns) :]), x.dtype)
     return jnp.asarray(x).at[columns].get(mode="fill", fill_value=0)
 
 
@@ -62,7 +66,7 @@ def _sparse_dense(combine):
         shape = np.asarray(sp_shape) if is_known(sp_shape) else None
         fits = dense.ndim <= rank
         if fits and shape is not None:
-            fits = all(n in (1, m) for n, m in zip(dense.shape[::-1], shape[::-1], strict=False))
+            fits = all(n == m or (n == 1 < m) for n, m in zip(dense.shape[::-1], shape[::-1], strict=False))
         if not fits:
             raise InvalidArgumentError(
                 "SparseDenseBinaryOpShared broadcasts dense to sparse only; got incompatible shapes: "
@@ -117,7 +121,13 @@ def sparse_reshape(input_indices, input_shape, new_shape):
     shape = _inferred_shape(input_shape, new_shape)
     flat = xp.sum(input_indices * _row_major_strides(input_shape), axis=1, keepdims=True)
     # Of an empty dense shape there are no entries, and nothing to divide.
-    indices = flat // xp.maximum(_row_major_strides(shape), 1) % xp.maximum(shape, 1)
+    indices = flat // xp.maximum(_row_major_strides(shape), 1)
+    # The outermost size does not count: an index beyond it stays beyond.
+    sizes = xp.maximum(shape, 1)
+    indices = xp.concatenate([indices[:, :1], indices[:, 1:] % sizes[1:]], axis=1)
+    if shape.shape == input_shape.shape:
+        # Of the shape that they have, entries stay, wherever they are.
+        indices = xp.where(xp.all(shape == input_shape), input_indices, indices)
     return indices, shape
 
 
@@ -201,6 +211,8 @@ def sparse_concat(indices, values, shapes, *, concat_dim):
 @lower("SparseSoftmax")
 def sparse_softmax(sp_indices, sp_values, sp_shape):
     """Softmax over the entries of each row (the last dimension), as if absent entries were -inf."""
+    if sp_indices.shape[1] < 2:
+        raise InvalidArgumentError(f"Input should have rank >= 2, not {sp_indices.shape[1]}")
     count = sp_values.shape[0]
     if count == 0:
         return sp_values
@@ -275,6 +287,11 @@ def sparse_slice_grad(backprop_val_grad, input_indices, input_start, output_indi
 
 
 def _gradient_of(indices, found, grad):
+    if len(found) != len(grad):
+        raise InvalidArgumentError(
+            "# elements of backprop_val_grad and # rows of its indices should match (#nnz of sum): "
+            f"got {len(grad)} and {len(found)}"
+        )
     position = _find_rows(indices, found)
     return _element(grad, (position,))
 

@@ -103,9 +103,15 @@ def test_integers_have_no_precision():
         run("AsString", np.array([1]), precision=2)
 
 
+@pytest.mark.parametrize("text", ["Infinity", "+infinity", "1" * 32, "0x1p3", "nan(1)"])
+def test_what_only_later_versions_take_for_a_number_is_refused(text):
+    with pytest.raises(InvalidArgumentError, match="could not correctly convert"):
+        run("StringToNumber", np.array([text], object), out_type=dtypes.float32)
+
+
 @pytest.mark.parametrize("out_type", [dtypes.float32, dtypes.float64])
 def test_strings_to_floats(out_type):
-    numbers = ["1.5", " -2e3 ", "0x10", "inf", "-Infinity", "nan", ".5", "7.", "+3", "1e-50", "1e400"]
+    numbers = ["1.5", " -2e3 ", "0x10", "inf", "-INF", "nan", ".5", "7.", "+3", "1e-50", "1e400"]
     check("StringToNumber", {"string_tensor": np.array(numbers)}, {"out_type": out_type})
 
 
@@ -130,7 +136,7 @@ def test_base64_both_ways(pad):
     assert check("DecodeBase64", {"input": encoded})[0].tolist() == texts.tolist()
 
 
-@pytest.mark.parametrize("text, message", [("a+/b", "Invalid character"), ("abcde", "one character over")])
+@pytest.mark.parametrize("text, message", [("a+/b", "Invalid character"), ("abcde", "1 modulo 4")])
 def test_what_is_not_base64_is_refused(text, message):
     with pytest.raises(InvalidArgumentError, match=message):
         run("DecodeBase64", np.array([text], object))
@@ -203,10 +209,9 @@ def test_regex_full_match(pattern):
     check("StaticRegexFullMatch", {"input": texts}, {"pattern": pattern})
 
 
-@pytest.mark.parametrize("pattern, rewrite, message", [("(", "", "Invalid pattern"), ("a", r"\1", "Invalid rewrite")])
-def test_bad_patterns_are_refused(pattern, rewrite, message):
-    with pytest.raises(InvalidArgumentError, match=message):
-        run("RegexReplace", "abc", pattern, rewrite)
+def test_bad_patterns_are_refused():
+    with pytest.raises(InvalidArgumentError, match="Invalid pattern"):
+        run("RegexReplace", "abc", "(", "")
 
 
 LENGTHS = [0, 1, 3, 4, 7, 8, 15, 16, 17, 32, 33, 63, 64, 65, 127, 128, 129, 200, 256, 1000]

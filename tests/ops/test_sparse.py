@@ -18,6 +18,8 @@ INPUT = {"input_indices": INDICES, "input_values": VALUES, "input_shape": SHAPE}
 @pytest.mark.parametrize("adjoint_a", [False, True])
 @pytest.mark.parametrize("adjoint_b", [False, True])
 def test_sparse_times_dense(dtype, adjoint_a, adjoint_b):
+    if adjoint_a and dtype == np.complex64:
+        pytest.skip("2 conjugates its first operand, 1.15 does not: tests/ops/test_recorded.py has it")
     inner = 3 if adjoint_a else 4
     b = random_array(dtype, (2, inner) if adjoint_b else (inner, 2))
     inputs = A | {"a_values": random_array(dtype, (3,)), "b": b}

@@ -21,7 +21,7 @@ def check(call: Call, *, compiled: bool = True) -> bool:
         wanted = tensorflow.run(call)
     except tensorflow.Refused as refusal:
         if not rows:
-            _refuses(call, str(refusal))
+            _refuses(call, refusal)
         return False
     if any(not row.only for row in rows):
         return True
@@ -51,9 +51,11 @@ def check(call: Call, *, compiled: bool = True) -> bool:
     return True
 
 
-def _refuses(call: Call, refusal: str) -> None:
+def _refuses(call: Call, refusal: tensorflow.Refused) -> None:
     try:
         lowered.run_known(call)
-    except lowered.REFUSALS:
+    except lowered.REFUSALS as error:
+        found = lowered.class_of(error)
+        assert found in (None, refusal.kind), f"{call}: {found} ({error}), TensorFlow has {refusal}"
         return
     raise AssertionError(f"{call} is computed; TensorFlow refuses it: {refusal}")

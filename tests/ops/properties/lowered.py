@@ -17,6 +17,13 @@ REFUSALS = (OpError, UnsupportedError, ReadError, TypeError, ValueError, IndexEr
 """What the evaluator turns into errors that name the node, and those errors."""
 
 
+def class_of(error: Exception) -> str | None:
+    """The name of the class that a user of the graph sees; None where mgjax cannot do what is asked."""
+    if isinstance(error, UnsupportedError):
+        return None
+    return type(error).__name__ if isinstance(error, OpError) else "InvalidArgumentError"
+
+
 def keywords_of(lowering: Lowering, call: Call) -> dict[str, Any]:
     """The attrs that the lowering takes."""
     if lowering.keywords is None:

@@ -16,7 +16,15 @@ from tensorflow.python.eager import context, execute  # isort: skip
 
 
 class Refused(Exception):
-    """TensorFlow does not take the call."""
+    """TensorFlow does not take the call.
+
+    Attributes:
+        kind: name of the class of its error.
+    """
+
+    def __init__(self, error: Exception):
+        super().__init__(f"{type(error).__name__}: {error}")
+        self.kind = type(error).__name__
 
 
 def run(call: Call) -> list[np.ndarray]:
@@ -25,7 +33,7 @@ def run(call: Call) -> list[np.ndarray]:
         try:
             outputs = _execute(call)
         except (tf.errors.OpError, ValueError, TypeError, NotImplementedError) as error:
-            raise Refused(f"{type(error).__name__}: {error}") from None
+            raise Refused(error) from None
         return [to_numpy(x) for x in outputs]
 
 

@@ -480,3 +480,89 @@ GROUPS["periods that do not divide"] = [
     ("PeriodicResample", {"values": normal(*given)}, {"shape": wanted})
     for given, wanted in (((4, 6), [None, 9]), ((2, 3, 4), [3, None, 5]), ((2, 2), [3, 0]), ((4, 2), [None, 3]))
 ]
+GROUPS["strings and sparse tensors otherwise in later versions"] = [
+    ("StringToNumber", {"string_tensor": [" ", "1.000000059604644775390626", "inf"]}, {"out_type": "float32"}),
+    (
+        "StringFormat",
+        {"inputs": [np.complex64(1 + 2j), np.zeros((0, 3), bool), np.array(["\u00e9"], object)]},
+        {"template": "%s %s %s"},
+    ),
+    ("StringFormat", {"inputs": [np.bool_(True), np.ones((2, 2), bool)]}, {"template": "%s %s", "summarize": 0}),
+    ("Substr", {"input": [["hello", "world"], ["abcde", "fghij"]], "pos": [[1]], "len": [[3]]}, {}),
+    ("StaticRegexReplace", {"input": ["a b", "ab"]}, {"pattern": "a( )?", "rewrite": "<\\\\2\\\\1>"}),
+    ("StaticRegexFullMatch", {"input": [b"\xf4\x90\x80\x80", b"\xf4\x8f\xbf\xbf"]}, {"pattern": "."}),
+    *(
+        (
+            "UnicodeEncode",
+            {"input_values": [0x41, 0xD800, 0xD83D, 0xDE00, 0x110000], "input_splits": np.int64([0, 2, 5])},
+            {"output_encoding": encoding, "errors": errors},
+        )
+        for encoding in ("UTF-8", "UTF-16-BE", "UTF-32-BE")
+        for errors in ("replace", "ignore")
+    ),
+    *(
+        (
+            "SparseTensorDenseMatMul",
+            {
+                "a_indices": np.int64([[0, 0], [1, 1]]),
+                "a_values": np.complex64([1 + 2j, 3 - 1j]),
+                "a_shape": np.int64([2, 2]),
+                "b": np.complex64([[1 + 1j, 2j], [3, 4 - 2j]]),
+            },
+            {"adjoint_a": True, "adjoint_b": adjoint_b},
+        )
+        for adjoint_b in (False, True)
+    ),
+]
+SENTENCE = np.array(["the", "quick", "brown", "fox", "jumps", "over"], object)
+GROUPS["skip grams"] = [
+    (
+        "SkipGramGenerateCandidates",
+        {
+            "input_tensor": tokens,
+            "min_skips": least,
+            "max_skips": most,
+            "start": start,
+            "limit": limit,
+            "emit_self_as_target": emit_self,
+        },
+        {"seed": 42, "seed2": 7},
+    )
+    for tokens, least, most, start, limit, emit_self in (
+        (SENTENCE, 1, 2, 0, -1, False),
+        (SENTENCE, 0, 4, 1, 3, True),
+        (np.arange(40), 0, 9, 5, -1, False),
+        (np.int16([3, 1, 2]), 5, 5, 1, 9, True),
+        (SENTENCE, 0, 0, 0, 0, True),
+    )
+]
+GROUPS["examples as json"] = [
+    ("DecodeJSONExample", {"json_examples": np.array([text], object)}, {})
+    for text in (
+        '{"features": {"feature": {"b": {"int64List": {"value": [1, "2", -3, 1e2]}}, "a": {"floatList": {"value": [1.5]}}}}}',
+        '{"features": {"feature": {"f": {"float_list": {"value": [0.1, 123456789, -0, "Infinity", "1e2", "NaN", null]}}}}}',
+        '{"features": {"feature": {"": {"bytesList": {"value": ["aGk=", "aGk", "_-8=", "", "/+8"]}}}}}',
+        '{"features": {"feature": {"n": null, "e": {}, "l": {"int64List": {}}, "one": {"int64List": {"value": 3}}}}}',
+        '{"features": {"feature": {"\\u00e9\\ud83d\\ude00": {"int64List": {"value": [[1], 2]}}}}}',
+        '{"features": null}',
+        "{}",
+    )
+]
+GROUPS["texts in other encodings"] = [
+    ("UnicodeDecodeWithOffsets", {"input": np.array(texts, object)}, {"input_encoding": encoding, "Tsplits": np.int64})
+    for encoding, texts in (
+        ("UTF-16", [b"\xfe\xff\x00a", b"\xff\xfea\x00", b"\x00a\xfe\xff\x00b", b"\xd8=\xde", b"\xff"]),
+        ("UTF-32", [b"\xff\xfe\x00\x00a\x00\x00\x00", b"\x00\x00\x00a", b"\x00\x11\x00\x00\x00\x00\x00a"]),
+        ("UTF-16LE", [b"\xff\xfea\x00", b"a\x00\xff"]),
+        ("Shift-JIS", [b"a\x82\xb1b", b"\x83@\x83", b"\\~\x1a"]),
+        ("EUC-JP", [b"\xa4\xb3\x8e\xb1", b"\x8f\xa2\xafa", b"\xa4a\x80"]),
+        ("EUC-KR", [b"\xb0\xa1", b"\xb0a"]),
+        ("GB18030", [b"\x810\x810\x900\x810", b"\x81"]),
+        ("Big5", [b"\xa4@", b"\xa4!"]),
+        ("ISO-2022-JP", [b"\x1b$B$3\x1b(Ba"]),
+        ("ISO-2022-KR", [b"\x1b$)C\x0e<A\x0fa"]),
+        ("windows-1253", [b"\xe1\x81\xd2"]),
+        ("KOI8-R", [b"\xc1"]),
+        ("ISO-8859-15", [b"\xa4"]),
+    )
+]
