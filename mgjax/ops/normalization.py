@@ -128,22 +128,25 @@ def batch_norm_with_global_normalization_grad(t, m, v, gamma, backprop, *, varia
 @lower("LRN")
 def lrn(input, *, depth_radius=5, bias=1.0, alpha=1.0, beta=0.5):
     """x / (bias + alpha * sum of squares of the channels within `depth_radius`)^beta; channels last."""
-    sums = lax.reduce_window(
-        jnp.square(input),
-        np.zeros((), input.dtype),
-        lax.add,
-        window_dimensions=(1,) * (input.ndim - 1) + (2 * depth_radius + 1,),
-        window_strides=(1,) * input.ndim,
-        padding=[(0, 0)] * (input.ndim - 1) + [(depth_radius, depth_radius)],
-    )
-    return input * jnp.power(bias + alpha * sums, input.dtype.type(-beta))
+    norm = bias + alpha * _sum_of_neighbours(jnp.square(input), depth_radius)
+    return input * jnp.power(norm, input.dtype.type(-beta))
 
 
 @lower("LRNGrad")
 def lrn_grad(input_grads, input_image, output_image, *, depth_radius=5, bias=1.0, alpha=1.0, beta=0.5):
-    """Pullback of `lrn`."""
+    """Pullback of `lrn` where `output_image` is its result; any other `output_image` takes the result's place, as in lrn_op.cc."""
+    norm = bias + alpha * _sum_of_neighbours(jnp.square(input_image), depth_radius)
+    through_norms = _sum_of_neighbours(input_grads * output_image / norm, depth_radius)
+    own = input_grads * jnp.power(norm, norm.dtype.type(-beta))
+    return own - norm.dtype.type(2 * alpha * beta) * input_image * through_norms
 
-    def forward(x):
-        return lrn(x, depth_radius=depth_radius, bias=bias, alpha=alpha, beta=beta)
 
-    return jax.vjp(forward, jnp.asarray(input_image))[1](jnp.asarray(input_grads))[0]
+def _sum_of_neighbours(x, depth_radius):
+    return lax.reduce_window(
+        x,
+        np.zeros((), x.dtype),
+        lax.add,
+        window_dimensions=(1,) * (x.ndim - 1) + (2 * depth_radius + 1,),
+        window_strides=(1,) * x.ndim,
+        padding=[(0, 0)] * (x.ndim - 1) + [(depth_radius, depth_radius)],
+    )

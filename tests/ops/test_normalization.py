@@ -114,3 +114,12 @@ def test_lrn_and_its_gradient_equal_tensorflow(depth_radius, beta):
     [y] = check("LRN", {"input": x}, attrs, **LOOSE)
     grads = {"input_grads": random_array("float32", x.shape, seed=1), "input_image": x, "output_image": y}
     check("LRNGrad", grads, attrs, **LOOSE)
+
+
+def test_the_gradient_of_lrn_takes_the_output_that_it_is_given():
+    attrs = {"depth_radius": 1, "bias": 1.7, "alpha": 0.6, "beta": 0.1}
+    inputs = {
+        name: random_array("float32", [1, 2, 3, 4], seed=i)
+        for i, name in enumerate(("input_grads", "input_image", "output_image"))
+    }
+    check("LRNGrad", inputs, attrs, **LOOSE)
