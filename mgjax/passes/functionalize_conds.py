@@ -55,6 +55,7 @@ def functionalize_conds(function: Function, traits: Traits) -> None:
     while blocks:
         block, facts = blocks.pop()
         _split_switch_n(block, names)
+        _share_reads(block)
         if any(operation.kind in SWITCHES or operation.kind in MERGES for operation in block.operations):
             deadness = Deadness(block, facts)
             if deadness.is_cyclic:
@@ -102,6 +103,25 @@ def _split_switch_n(block: Block, names: Names) -> None:
             if operation in follower.control:
                 follower.control = [kept[-1] if source is operation else source for source in follower.control]
     block.set_operations(kept)
+
+
+def _share_reads(block: Block) -> None:
+    """Makes predicates that are reads of one variable, and wait for the same, one read.
+
+    `tf.cond` of a resource variable reads it for the pivots of its branches and again for what enters them; TensorFlow takes
+    them for one predicate as long as they agree.
+    """
+    first: dict[tuple, Value] = {}
+    for operation in block.operations:
+        if operation.kind not in SWITCHES:
+            continue
+        predicate = root_of(operation.operands[1])
+        read = predicate.producer
+        if read is None or read.kind != "ReadVariableOp" or read.block is not block:
+            continue
+        shared = first.setdefault((read.operands[0], tuple(read.control)), predicate)
+        if shared is not predicate:
+            block.replace_value(predicate, shared)
 
 
 class _Structuring:

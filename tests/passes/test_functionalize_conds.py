@@ -47,6 +47,53 @@ def test_a_cond_becomes_an_if_that_captures_what_it_uses():
     )
 
 
+def test_reads_of_one_variable_are_one_predicate():
+    """`tf.cond` of a resource variable: the pivot asks one read, and what enters the branches another."""
+    becomes(
+        """graph @main(%x: float32[], %v: resource[]) {
+          %read = ReadVariableOp(%v) : (bool[])
+          %again = ReadVariableOp(%v) : (bool[])
+          %pivot = Switch(%read, %read) : (bool[], bool[])
+          %switch_t = Identity(%pivot:1) : (bool[])
+          %pred_id = Identity(%again) : (bool[])
+          %switch = Switch(%x, %pred_id) : (float32[], float32[])
+          %one = Const() [^switch_t] {value = 1.0} : (float32[])
+          %add = Add(%switch:1, %one) : (float32[])
+          %merge = Merge(%switch, %add) : (float32[], int32[])
+          return %merge
+        }""",
+        """graph @main(%x: float32[], %v: resource[]) {
+          %read = ReadVariableOp(%v) : (bool[])
+          %again = ReadVariableOp(%v) : (bool[])
+          %pred_id = Identity(%read) : (bool[])
+          %merge = if(%read) : (float32[]) then() {
+            %switch_t = Identity(%read) : (bool[])
+            %one = Const() [^switch_t] {value = 1.0} : (float32[])
+            %add = Add(%x, %one) : (float32[])
+            return %add
+          } else() {
+            return %x
+          }
+          return %merge
+        }""",
+    )
+
+
+def test_reads_that_wait_for_different_things_are_different_predicates():
+    function = structured(
+        """graph @main(%x: float32[], %v: resource[]) {
+          %first = NoOp() : ()
+          %read = ReadVariableOp(%v) : (bool[])
+          %again = ReadVariableOp(%v) [^first] : (bool[])
+          %s = Switch(%x, %read) : (float32[], float32[])
+          %t = Switch(%x, %again) : (float32[], float32[])
+          %merge = Merge(%s, %t:1) : (float32[], int32[])
+          return %merge
+        }"""
+    )
+    assert [operation.kind for operation in walk(function.body)].count("Merge") == 1
+
+
 def test_a_predicate_that_an_always_alive_merge_hands_on_may_have_control_edges_on_its_way():
     """`tf.losses` asks so whether weights fit: the Identity of a Merge, one of whose operands is a constant."""
     becomes(
