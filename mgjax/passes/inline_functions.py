@@ -31,7 +31,7 @@ import numpy as np
 
 from mgjax import dtypes
 from mgjax.attributes import FunctionName
-from mgjax.errors import UnsupportedError
+from mgjax.errors import InvalidArgumentError, UnsupportedError
 from mgjax.ir import Block, Function, Operation, TensorType, Value, walk, walk_blocks
 from mgjax.passes.effects import GENERATOR, Traits
 from mgjax.passes.functionalize_conds import functionalize_conds
@@ -288,6 +288,9 @@ class _Inlining:
         block = operation.block
         if function is None or block is None:
             return
+        if len(function.body.results) != len(operation.results):
+            counts = f"{len(function.body.results)} values, and {len(operation.results)} are wanted"
+            raise _error(operation, f"{name.name!r} returns {counts}")
         arguments = operation.operands if arguments is None else arguments
         results = [self.current(value) for value in function.body.results]
         operations = self.put(function, block, list(arguments), operation.name, "f", place)
@@ -441,6 +444,12 @@ class _Inlining:
         body = self.region(operation.attributes["body"], "body", operation, place)
         if condition is None or body is None:
             return
+        if len(condition.results) != 1:
+            count = len(condition.results)
+            raise _error(operation, f"Expected a single scalar return value from WhileOp cond, got {count} tensors.")
+        if len(body.results) != len(operation.results):
+            counts = f"{len(body.results)} arguments. Expected: {len(operation.results)}"
+            raise _error(operation, f"While loop body returned {counts}")
         made: list[Operation] = []
         condition.results = [self.truth(condition.results[0], f"{operation.name}/cond", condition, made)]
         condition.operations.extend(made)
@@ -526,6 +535,10 @@ class _Inlining:
     def with_regions(self, kind: str, operation: Operation, regions: list[Block]) -> Operation:
         types = [result.type for result in operation.results]
         return Operation(kind, operation.name, operation.operands, {}, types, regions=regions, device=operation.device)
+
+
+def _error(operation: Operation, problem: str) -> InvalidArgumentError:
+    return InvalidArgumentError(f"{operation.kind} '{operation.name}': {problem}", operation.name, operation.kind)
 
 
 def _sign_of(value: Value) -> int | None:

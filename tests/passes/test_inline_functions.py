@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from mgjax import dtypes
-from mgjax.errors import UnsupportedError
+from mgjax.errors import InvalidArgumentError, UnsupportedError
 from mgjax.ir import Block, Function, Operation, TensorType, parse_function, parse_module, print_function, verify, walk
 from mgjax.passes.inline_functions import inline_functions
 from tests.passes.dataflow import run_structured
@@ -124,6 +124,30 @@ def test_while_captures_what_no_round_changes():
     assert (loop.kind, len(loop.operands)) == ("while", 1)
     assert function.body.results == [loop.result, function.body.parameters[1]]
     assert run_structured(function, [0.5, 3.0])[0] == [3.5, 3.0]
+
+
+@pytest.mark.parametrize(
+    "cond, body, problem",
+    [("less", "less", "body returned 1 arguments. Expected: 2"), ("step", "step", "got 2 tensors")],
+)
+def test_a_while_wants_one_predicate_and_as_many_values_as_it_takes(cond, body, problem):
+    """The words of TensorFlow's kernel (functional_ops.cc), which counts in the first round."""
+    text = """graph @main(%x: float32[], %n: float32[]) {
+      %w = While(%x, %n) {cond = @COND, body = @BODY} : (float32[], float32[])
+      return %w
+    }"""
+    with pytest.raises(InvalidArgumentError, match=problem):
+        inlined(text.replace("COND", cond).replace("BODY", body))
+
+
+def test_a_call_wants_as_many_values_as_the_function_returns():
+    with pytest.raises(InvalidArgumentError, match="'step' returns 2 values, and 1 are wanted"):
+        inlined(
+            """graph @main(%x: float32[], %n: float32[]) {
+              %c = PartitionedCall(%x, %n) {f = @step} : (float32[])
+              return %c
+            }"""
+        )
 
 
 @pytest.mark.parametrize("index, result", [(0, 9.0), (1, 3.0), (2, 81.0), (3, 81.0), (-1, 81.0)])
