@@ -554,7 +554,16 @@ def _rows(array: Any) -> list[Any]:
 
 
 def add_lists(a: ElementList, b: ElementList) -> ElementList:
-    """The list of the sums; an element that was never written counts as zero."""
+    """The list of the sums; an element that was never written counts as zero.
+
+    Raises:
+        InvalidArgumentError: the shapes of their elements contradict one another, or their lengths differ.
+    """
+    if a.shape is not None and b.shape is not None and not is_compatible(a.shape, b.shape):
+        raise InvalidArgumentError(
+            "Trying to add two lists of tensors with incompatible element shapes. One is "
+            f"{describe(a.shape)} and the other is {describe(b.shape)}"
+        )
     if isinstance(a.length, int) and isinstance(b.length, int) and a.length != b.length:
         raise InvalidArgumentError(
             f"Trying to add two lists of tensors with different lengths. One is {a.length} and the other is {b.length}"

@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 import mgjax
-from mgjax.errors import OpError
+from mgjax.errors import InvalidArgumentError, OpError
 from tests.ops.live import tf
 
 
@@ -234,3 +234,21 @@ def test_gradients_with_more_axes_hold_zeros_of_that_shape():
         tf.raw_ops.TensorArrayReadV3(handle=handle, index=0, flow_in=flow, dtype=tf.float32, name="y")
     fn = mgjax.import_graph_def(graph.as_graph_def())
     assert fn({}, {}, "y:0")[1].tolist() == [[0.0] * 3] * 2
+
+
+@pytest.mark.parametrize("shape, length", [([2], 3), ([], 2)])
+def test_only_lists_of_one_length_and_shape_are_added(shape, length):
+    with tf.Graph().as_default() as graph:
+        # Where the shape is known as the graph is built, its builder refuses already.
+        like = tf.placeholder(tf.int32, name="like")
+        lists = [
+            tf.raw_ops.TensorListReserve(element_shape=shape_, num_elements=count, element_dtype=tf.float32)
+            for shape_, count in ((like, 3), (tf.placeholder(tf.int32, name="other"), length))
+        ]
+        total = tf.raw_ops.AddN(inputs=lists)
+        tf.raw_ops.TensorListLength(input_handle=total, name="y")
+    feeds = {"like:0": np.zeros([0], np.int32), "other:0": np.array(shape, np.int32)}
+    with tf.Session(graph=graph) as session, pytest.raises(tf.errors.InvalidArgumentError):
+        session.run("y:0", feeds)
+    with pytest.raises(InvalidArgumentError, match="Trying to add two lists of tensors"):
+        mgjax.import_graph_def(graph.as_graph_def())({}, feeds, "y:0")
