@@ -80,10 +80,16 @@ def concat(concat_dim: Static, values):
 @lower("ConcatOffset")
 def concat_offset(concat_dim: Static, shape: Static):
     """Where each of the concatenated arrays begins in the whole, given their shapes."""
-    axis = _axis(concat_dim, len(shape[0]))
     for i, sizes in enumerate(shape):
+        if np.ndim(sizes) != 1:
+            raise InvalidArgumentError(f"input {i} should be a vector, but got shape {describe(np.shape(sizes))}")
         if len(sizes) != len(shape[0]):
             raise InvalidArgumentError(f"input {i} should contain {len(shape[0])} elements, but got {len(sizes)}")
+    rank = len(shape[0])
+    if not -rank <= int(np.ravel(concat_dim)[0]) < rank:
+        raise InvalidArgumentError(f"Concat dim is out of range: {int(np.ravel(concat_dim)[0])} vs. {rank}")
+    axis = _axis(concat_dim, rank)
+    for i, sizes in enumerate(shape):
         for j, (wanted, size) in enumerate(zip(shape[0], sizes, strict=True)):
             if j != axis and wanted != size:
                 raise InvalidArgumentError(

@@ -298,7 +298,10 @@ def empty(shape: Static, *, dtype, init=False):
 @lower("Range")
 def range_(start: Static, limit: Static, delta: Static):
     """start, start + delta, ... up to before limit; floating numbers by repeated addition (sequence_ops.cc)."""
-    start, limit, delta = (np.ravel(x)[0] for x in (start, limit, delta))
+    for name, x in (("start", start), ("limit", limit), ("delta", delta)):
+        if np.ndim(x):
+            raise InvalidArgumentError(f"{name} must be a scalar, not shape {describe(np.shape(x))}")
+    start, limit, delta = (x[()] for x in (start, limit, delta))
     dtype = start.dtype
     if delta == 0:
         raise InvalidArgumentError("Requires delta != 0: 0")

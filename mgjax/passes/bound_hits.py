@@ -5,10 +5,23 @@ number on their places in a dense matrix, and adds that to the logits. How many 
 would split every training step. A `bounded_accidental_hits` has one result for each true class; those that no candidate
 hits stand in a row that the matrix does not have, where `SparseToDense` drops them.
 
-    %r, %p, %w = ComputeAccidentalHits(%t, %c)               %r, %p, %w = bounded_accidental_hits(%t, %c)
-        : (int32[?], int64[?], float32[?])                        : (int32[6], int64[6], float32[6])
-    %i = Pack(%r, %p) {axis = 1}                        ->   %i = Pack(%r, %p) {axis = 1}
-    %d = SparseToDense(%i, %s, %w, %zero)                    %d = SparseToDense(%i, %s, %w, %zero)
+    func @main(%t: int64[3,2], %c: int64[4], %s: int32[2]) {
+      %n = Const() {value = float32[]<0.0>} : (float32[])
+      %h = ComputeAccidentalHits(%t, %c) : (int32[?], int64[?], float32[?])
+      %p = Cast(%h:1) : (int32[?])
+      %i = Pack(%h, %p) {axis = 1} : (int32[?,2])
+      %d = SparseToDense(%i, %s, %h:2, %n) {validate_indices = false} : (float32[3,4])
+      return %d
+    }
+        ->
+    func @main(%t: int64[3,2], %c: int64[4], %s: int32[2]) {
+      %n = Const() {value = float32[]<0.0>} : (float32[])
+      %h = bounded_accidental_hits(%t, %c) : (int32[6], int64[6], float32[6])
+      %p = Cast(%h:1) {_unchecked = true} : (int32[?])
+      %i = Pack(%h, %p) {_unchecked = true, axis = 1} : (int32[?,2])
+      %d = SparseToDense(%i, %s, %h:2, %n) {_unchecked = true, validate_indices = false} : (float32[3,4])
+      return %d
+    }
 
 The added hits must reach nothing but the indices and values of a `SparseToDense` that does not ask for indices in order.
 """

@@ -4,7 +4,15 @@ What a `Where`, a `Unique`, a `DynamicPartition` or a non-maximum suppression fi
 nothing stands in: of a `Where` and of a suppression positions behind the end, where a gather finds zeros and an update is
 dropped; of the others zeros.
 
-    %w = Where(%x) : (int64[?,1])        ->        %w = padded_where(%x) {rows = 8} : (int64[8,1])
+    func @main(%x: bool[6]) {
+      %w = Where(%x) : (int64[?,1])
+      return %w
+    }
+        ->
+    func @main(%x: bool[6]) {
+      %w = padded_where(%x) {rows = 8} : (int64[8,1])
+      return %w
+    }
 """
 
 from __future__ import annotations

@@ -2,9 +2,15 @@
 
 Its size depends on no scores, so it need not run between two device programs, or take the loop over a batch to the host.
 
-    %i, %n = NonMaxSuppressionV4(%boxes, %scores, %size, %overlap, %score) {pad_to_max_output_size = True}
+    func @main(%b: float32[9,4], %s: float32[9], %n: int32[], %t: float32[]) {
+      %i = NonMaxSuppressionV4(%b, %s, %n, %t, %t) {pad_to_max_output_size = true} : (int32[?], int32[])
+      return %i
+    }
         ->
-    %i, %n = padded_suppression(%boxes, %scores, %size, %overlap, %score) {of = "NonMaxSuppressionV4", ...}
+    func @main(%b: float32[9,4], %s: float32[9], %n: int32[], %t: float32[]) {
+      %i = padded_suppression(%b, %s, %n, %t, %t) {of = "NonMaxSuppressionV4", pad_to_max_output_size = true} : (int32[?], int32[])
+      return %i
+    }
 """
 
 from __future__ import annotations

@@ -6,11 +6,27 @@ split every training step and compile it anew for each number. A `bounded_unique
 the distinct values stands the largest number of the dtype, which is no index of anything. The sums of those rows are
 zeros, and updates at such an index are dropped.
 
-    %u, %u:1 = Unique(%i) : (int64[?], int32[5])                 %u, %u:1 = bounded_unique(%i) : (int64[5], int32[5])
-    %s = Shape(%u) : (int32[1])                                  %s = Shape(%u) : (int32[1])
-    %n = StridedSlice(%s, %zero, %one, %one)              ->     %n = StridedSlice(%s, %zero, %one, %one)
-    %g = UnsortedSegmentSum(%v, %u:1, %n)                        %g = UnsortedSegmentSum(%v, %u:1, %n)
-    %w1 = ScatterAdd(%w, %u, %g)                                 %w1 = ScatterAdd(%w, %u, %g)
+    func @main(%i: int64[5], %v: float32[5,3], %w: float32[9,3]) {
+      %zero = Const() {value = int32[1]<0>} : (int32[1])
+      %one = Const() {value = int32[1]<1>} : (int32[1])
+      %u = Unique(%i) : (int64[?], int32[5])
+      %s = Shape(%u) : (int32[1])
+      %n = StridedSlice(%s, %zero, %one, %one) {shrink_axis_mask = 1} : (int32[])
+      %g = UnsortedSegmentSum(%v, %u:1, %n) : (float32[?,3])
+      %w1 = ScatterAdd(%w, %u, %g) : (float32[9,3])
+      return %w1
+    }
+        ->
+    func @main(%i: int64[5], %v: float32[5,3], %w: float32[9,3]) {
+      %zero = Const() {value = int32[1]<0>} : (int32[1])
+      %one = Const() {value = int32[1]<1>} : (int32[1])
+      %u = bounded_unique(%i) : (int64[5], int32[5])
+      %s = Shape(%u) {_unchecked = true} : (int32[1])
+      %n = StridedSlice(%s, %zero, %one, %one) {_unchecked = true, shrink_axis_mask = 1} : (int32[])
+      %g = UnsortedSegmentSum(%v, %u:1, %n) {_unchecked = true} : (float32[?,3])
+      %w1 = ScatterAdd(%w, %u, %g) {_unchecked = true} : (float32[9,3])
+      return %w1
+    }
 
 The added rows must be seen by nobody: they may go through elementwise operations, gathers and the like, and must end in
 updates. Any other user of such a value, a fetch among them, keeps the `Unique`. What takes them is not checked for what

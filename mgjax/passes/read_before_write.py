@@ -4,10 +4,34 @@ A compiled loop changes a list in place only where nothing needs the list as it 
 by itself: it reads it where it is used, which may be after the write, and copies the whole list in every round to allow that.
 So reads are put before writes, and a `list_after_read` hands on the list and the element, both of them read.
 
-    %new = TensorListSetItem(%list, %i, %zeros)             %item = TensorListGetItem(%list, %i, %shape)
-    %item = TensorListGetItem(%list, %i, %shape)    ->      %same = list_after_read(%list, %item, %i) : (variant[], float32[3])
-    %y = Exp(%item)                                         %new = TensorListSetItem(%same, %i, %zeros)
-                                                            %y = Exp(%same:1)
+    func @main(%n: int32[], %l: variant[], %x: float32[]) {
+      %w = while(%n, %l) : (int32[], variant[]) cond(%i: int32[], %a: variant[]) {
+        %go = Less(%i, %n) : (bool[])
+        return %go
+      } body(%j: int32[], %b: variant[]) {
+        %new = TensorListSetItem(%b, %j, %x) : (variant[])
+        %s = Const() {value = int32[0]<>} : (int32[0])
+        %item = TensorListGetItem(%b, %j, %s) : (float32[])
+        %y = Exp(%item) : (float32[])
+        return %j, %new
+      }
+      return %w:1
+    }
+        ->
+    func @main(%n: int32[], %l: variant[], %x: float32[]) {
+      %w = while(%n, %l) : (int32[], variant[]) cond(%i: int32[], %a: variant[]) {
+        %go = Less(%i, %n) : (bool[])
+        return %go
+      } body(%j: int32[], %b: variant[]) {
+        %s = Const() {value = int32[0]<>} : (int32[0])
+        %item = TensorListGetItem(%b, %j, %s) : (float32[])
+        %item/after = list_after_read(%b, %item, %j) : (variant[], float32[])
+        %new = TensorListSetItem(%item/after, %j, %x) : (variant[])
+        %y = Exp(%item/after:1) : (float32[])
+        return %j, %new
+      }
+      return %w:1
+    }
 """
 
 from __future__ import annotations

@@ -206,12 +206,11 @@ class _Threading:
             operands.append(present[own])
         if effects.takes_context:
             operands.append(present[CONTEXT])
-        if not effects.draws and not effects.keeps and not names:
+        if any(name is None for name in names) or not (effects.draws or effects.keeps or names):
+            # What it writes to is no variable: a list, or something that is refused later, by name.
             if operands != operation.operands:
                 operation.set_operands(operands)
             return operation
-        if any(name is None for name in names):
-            return operation  # it writes to what is no variable: refused later, by name
         keys: list[Key] = [self.key(str(name)) for name in names]
         outputs = [result for result in operation.results if not result.type.is_ref]
         if effects.draws:

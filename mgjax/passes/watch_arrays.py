@@ -3,9 +3,15 @@
 TensorFlow says so when it runs; here it is read off an ordered function, from the operations that run in any case and say by
 a constant which element they mean. What a branch or a loop does with an array is not looked at.
 
-    %h, %f = TensorArrayV3(%n)
-    %f1 = TensorArrayWriteV3(%h, %zero, %x, %f)
-    %f2 = TensorArrayWriteV3(%h, %zero, %y, %f1)    # InvalidArgumentError: it has already been written to
+    func @main(%n: int32[], %x: float32[], %f: float32[]) {
+      %zero = Const() {value = int32[]<0>} : (int32[])
+      %h = TensorArrayV3(%n) : (resource[], float32[])
+      %once = TensorArrayWriteV3(%h, %zero, %x, %f) : (float32[])
+      %twice = TensorArrayWriteV3(%h, %zero, %x, %once) : (float32[])
+      return %twice
+    }
+        ->
+    TensorArrayWriteV3 'twice': Could not write to TensorArray index 0 because it has already been written to.
 """
 
 from __future__ import annotations

@@ -81,6 +81,13 @@ def test_roll_adds_up_shifts_of_an_axis():
         ("Split", [np.array(0), np.zeros(3)], {"num_split": 2}, "should evenly divide"),
         ("Tile", [np.zeros(3), np.array([-1])], {}, r"Expected multiples\[0\] >= 0, but got -1"),
         ("Pack", [[np.zeros(2), np.zeros(3)]], {}, "Shapes of all inputs must match"),
+        ("ConcatOffset", [np.array(4), [np.arange(3)] * 2], {}, "Concat dim is out of range: 4 vs. 3"),
+        (
+            "ConcatOffset",
+            [np.array(0), [np.ones((1, 3))] * 2],
+            {},
+            r"input 0 should be a vector, but got shape \[1,3\]",
+        ),
         ("MirrorPad", [np.zeros(2), np.array([[2, 0]])], {"mode": "REFLECT"}, "paddings must be less than"),
     ],
 )

@@ -76,6 +76,7 @@ def test_reshape_of_nothing():
         ("Squeeze", [np.zeros((1, 2))], {"squeeze_dims": (1,)}, r"expected a dimension of 1, got 2"),
         ("Fill", [np.array([-1]), np.array(0)], {}, "Dimension -1 must be >= 0"),
         ("Range", [np.array(0), np.array(1), np.array(0)], {}, "Requires delta != 0: 0"),
+        ("Range", [np.array(0), np.array([1]), np.array(1)], {}, r"limit must be a scalar, not shape \[1\]"),
         ("Transpose", [np.zeros((2, 2)), np.array([0, 0])], {}, r"1 is missing from \{0,0\}."),
         ("BroadcastTo", [np.zeros(2), np.array([3])], {}, "Incompatible shapes"),
         ("InvertPermutation", [np.array([0, 0])], {}, "0 is duplicated in the input."),

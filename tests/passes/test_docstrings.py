@@ -1,20 +1,28 @@
-"""The text before and after that each pass of control flow shows in its docstring is what the pass does."""
+"""The text before and after that each pass shows in its docstring is what the pass does."""
 
 import re
 import sys
+import textwrap
 
 import pytest
 
 from mgjax.attributes import FunctionName
+from mgjax.errors import InvalidArgumentError
 from mgjax.ir import Function, Module, parse_module, print_function, verify
 from mgjax.passes import (
+    bound_hits,
+    bound_rows,
+    bound_suppression,
+    bound_unique,
     defer_prints,
     functionalize_conds,
     functionalize_loops,
     inline_functions,
     order_effects,
+    read_before_write,
     thread_arrays,
     thread_variables,
+    watch_arrays,
 )
 from tests.passes.test_thread_arrays import ListTraits
 from tests.passes.traits import TestTraits
@@ -32,6 +40,15 @@ def columns(text):
         before.append(re.sub(r"\s*->\s*$", "", line[:middle]))
         after.append(line[middle:])
     return parse_module("\n".join(before)), parse_module("\n".join(after)).main
+
+
+def stacked(text):
+    """The same of an example in a docstring that shows one above the other."""
+    lines = text.splitlines()
+    middle = lines.index("        ->")
+    first = next(i for i, line in enumerate(lines) if line.startswith("    func @main"))
+    last = next((i for i in range(middle, len(lines)) if not lines[i]), len(lines))
+    return textwrap.dedent("\n".join(lines[first:middle])), textwrap.dedent("\n".join(lines[middle + 1 : last]))
 
 
 def inlined(module: Module) -> None:
@@ -56,6 +73,15 @@ PASSES = {
 }
 
 
+STACKED = {
+    bound_hits: bound_hits,
+    bound_rows: lambda function: bound_rows(function, {"w": 8}),
+    bound_suppression: bound_suppression,
+    bound_unique: bound_unique,
+    read_before_write: lambda function: read_before_write(function, TestTraits()),
+}
+
+
 @pytest.mark.parametrize("described", PASSES, ids=lambda described: described.__name__)
 def test_a_pass_does_what_its_docstring_shows(described):
     module, after = columns(sys.modules[described.__module__].__doc__)
@@ -63,3 +89,19 @@ def test_a_pass_does_what_its_docstring_shows(described):
     verify(module.main)
     module.main.attributes.clear()
     assert print_function(module.main) == print_function(after)
+
+
+@pytest.mark.parametrize("described", STACKED, ids=lambda described: described.__name__)
+def test_a_pass_does_what_its_docstring_shows_below(described):
+    before, after = (parse_module(text).main for text in stacked(sys.modules[described.__module__].__doc__))
+    STACKED[described](before)
+    verify(before)
+    before.attributes.clear()
+    assert print_function(before) == print_function(after)
+
+
+def test_arrays_are_watched_as_the_docstring_shows():
+    before, message = stacked(watch_arrays.__doc__)
+    with pytest.raises(InvalidArgumentError) as refused:
+        thread_arrays(parse_module(before).main, ListTraits())
+    assert refused.value.message == message.strip()

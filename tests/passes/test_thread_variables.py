@@ -4,7 +4,7 @@ import textwrap
 
 from mgjax.ir import parse_function, print_function, verify
 from mgjax.passes import order_effects, thread_variables
-from mgjax.passes.effects import VariableUses
+from mgjax.passes.effects import Effects, VariableUses
 from tests.passes.stub_traits import StubTraits
 
 W = "%w = VariableV2() {dtype = float32, shape = [2]} : (ref float32[2])"
@@ -146,3 +146,19 @@ def test_a_handle_that_a_loop_hands_on_stays_one():
     uses = VariableUses(function, StubTraits())
     loop = function.body.results[0]
     assert [uses.variable(value) for value in (loop, *(r.parameters[0] for r in loop.producer.regions))] == ["h"] * 3
+
+
+def test_what_a_list_is_made_of_may_be_a_variables_value():
+    class ListTraits(StubTraits):
+        def effects(self, operation):
+            return Effects(updates=(0,)) if operation.kind == "TensorListPushBack" else super().effects(operation)
+
+    function = parse_function(f"""func @main(%l: variant[]) {{
+      {W}
+      %read = Identity(%w) : (float32[2])
+      %push = TensorListPushBack(%l, %read) : (variant[])
+      return %push
+    }}""")
+    thread_variables(function, ListTraits())
+    verify(function)
+    assert body(function).startswith("%push = TensorListPushBack(%l, %w)")
