@@ -15,7 +15,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from mgjax.errors import InvalidArgumentError
+from mgjax.errors import InvalidArgumentError, UnsupportedError
 
 _LAST = sys.maxunicode
 Ranges = list[tuple[int, int]]
@@ -61,12 +61,18 @@ _EMPTY = {
 
 @functools.lru_cache(maxsize=256)
 def compile(pattern: bytes) -> re.Pattern[bytes]:
-    """The pattern for Python; raises `InvalidArgumentError` for what RE2 does not take."""
+    """The pattern for Python.
+
+    Raises `InvalidArgumentError` for what RE2 does not take, `UnsupportedError` for groups nested deeper than Python has them.
+    """
     try:
         source = pattern.decode()
     except UnicodeDecodeError:
         raise InvalidArgumentError(f"Invalid pattern: {pattern!r}, error: invalid UTF-8") from None
-    return re.compile(_Parser(source).whole())
+    try:
+        return re.compile(_Parser(source).whole())
+    except RecursionError:
+        raise UnsupportedError(f"the pattern nests its groups too deeply for Python: {source[:60]!r}...") from None
 
 
 class _Parser:

@@ -3,7 +3,7 @@ import pytest
 
 import mgjax.host  # noqa: F401
 from mgjax import dtypes
-from mgjax.errors import InvalidArgumentError
+from mgjax.errors import InvalidArgumentError, UnsupportedError
 from mgjax.ops import REGISTRY
 from tests.ops.live import check, raises
 
@@ -215,6 +215,12 @@ def test_bad_patterns_are_refused():
 
 
 LENGTHS = [0, 1, 3, 4, 7, 8, 15, 16, 17, 32, 33, 63, 64, 65, 127, 128, 129, 200, 256, 1000]
+
+
+def test_a_pattern_that_python_cannot_hold_is_refused_with_the_reason():
+    pattern = "(" * 2000 + "a" + ")" * 2000
+    with pytest.raises(UnsupportedError, match="nests its groups too deeply"):
+        run("StaticRegexFullMatch", np.array([b"a"], object), pattern=pattern)
 
 
 def test_hash_buckets():
