@@ -489,3 +489,12 @@ def _shown(value) -> str:
 @lower("Fact", host=True)
 def fact():
     return np.array(b"0! == 1", object)
+
+
+@lower("ObtainNext", updates=("counter",), host=True)
+def obtain_next(list, counter):
+    """Moves the counter on, from the end of the list to its beginning, and gives the element there."""
+    if not list.size:
+        raise InvalidArgumentError("ObtainNext has no elements to choose from")
+    place = (int(counter) + 1) % list.size
+    return np.array(place, np.int64), strings([as_bytes(list.ravel()[place])], ())

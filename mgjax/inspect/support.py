@@ -36,7 +36,7 @@ def unsupported_ops(function: GraphFunction, survey: Survey) -> dict[str, list[i
 
 
 _CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall", "If", "StatelessIf", "While", "StatelessWhile", "Case",
-                    "StatelessCase", "For"})  # fmt: skip
+                    "StatelessCase", "For", "BatchFunction"})  # fmt: skip
 
 
 def _called(node: Any) -> list[str]:

@@ -15,7 +15,7 @@ from mgjax.errors import InvalidArgumentError, OpError
 from mgjax.ir import Block, Operation, Value, walk
 from mgjax.lowering.distinct import evaluate_bounded_unique
 from mgjax.lowering.evaluate import Environment, Evaluator, NeedsValue, NotComputedError
-from mgjax.lowering.functions import evaluate_for_start, evaluate_map, evaluate_recursion
+from mgjax.lowering.functions import evaluate_batch_part, evaluate_for_start, evaluate_map, evaluate_recursion
 from mgjax.lowering.gradients import evaluate_custom_gradient, evaluate_gradient
 from mgjax.lowering.hits import evaluate_bounded_hits
 from mgjax.lowering.loops import evaluate_while, is_plain
@@ -219,6 +219,7 @@ CONTROL = {
     "recursion": evaluate_recursion,
     "for_start": evaluate_for_start,
     "map": evaluate_map,
+    "batch_part": evaluate_batch_part,
     REFERENCE: evaluate_reference,
     PRINTED: evaluate_printed,
     "gradient": evaluate_gradient,

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mgjax.errors import InvalidArgumentError, ResourceExhaustedError
+from mgjax.errors import FailedPreconditionError, InvalidArgumentError, ResourceExhaustedError
 from mgjax.ir import Operation
 from mgjax.lowering.evaluate import Environment, Evaluator
 from mgjax.lowering.gradients import evaluate_region
@@ -69,3 +69,16 @@ def evaluate_map(evaluator: Evaluator, operation: Operation, environment: Enviro
     if environment.flags is not None and failed.size:
         environment.flags.add(jnp.min(failed))
     return results
+
+
+def evaluate_batch_part(evaluator: Evaluator, operation: Operation, environment: Environment) -> Sequence[Any]:
+    """Of a result for a padded batch, the rows that belong to the task."""
+    # core/kernels/batch_kernels.cc, SplitOutputTensors
+    result, batched, task = (environment[value] for value in operation.operands)
+    if np.ndim(result) == 0:
+        message = "Batched output tensor has 0 dimensions"
+        raise FailedPreconditionError(message, operation.name, "BatchFunction")
+    if np.shape(result)[0] != np.shape(batched)[0]:
+        message = "Batched output tensor's 0th dimension does not equal the sum of the 0th dimension sizes of the input tensors"
+        raise FailedPreconditionError(message, operation.name, "BatchFunction")
+    return [result[: np.shape(task)[0]]]

@@ -21,7 +21,7 @@ STRUCTURED_KINDS = frozenset(
         "Enter", "RefEnter", "Exit", "RefExit", "NextIteration", "RefNextIteration", "LoopCond",
         "PartitionedCall", "StatefulPartitionedCall", "If", "StatelessIf", "Case", "StatelessCase",
         "While", "StatelessWhile", "For", "SymbolicGradient",
-        "RemoteCall", "MapDefun", "FakeParam",
+        "RemoteCall", "MapDefun", "BatchFunction", "FakeParam",
     }
 )  # fmt: skip
 """What passes turn into structured operations, or inline: no lowering ever sees it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from mgjax.attributes import FunctionName
@@ -75,7 +75,19 @@ class _LibraryFunction:
             self.block.results.extend(self._lookup(definition.ret[arg.name], arg.name))
         targets = [self.operations[name] for name in definition.control_ret.values() if name in self.operations]
         targets += [operation for operation in self.operations.values() if self._is_stateful(operation)]
+        self._prune(targets)
         return Function(definition.signature.name, self.block, targets=list(dict.fromkeys(targets)))
+
+    def _prune(self, targets: Iterable[Operation]) -> None:
+        """Takes out what no result and no target needs: TensorFlow does not run it, and so it may be what cannot run."""
+        needed: dict[Operation, None] = {}
+        waiting = [*targets, *(value.producer for value in self.block.results)]
+        while waiting:
+            operation = waiting.pop()
+            if operation is not None and operation not in needed:
+                needed[operation] = None
+                waiting += [*operation.control, *(value.producer for value in operation.operands)]
+        self.block.set_operations(operation for operation in self.block.operations if operation in needed)
 
     def _add_parameters(self, signature: OpDef) -> None:
         sizes = signature.arg_sizes(signature.inputs, self.attrs)

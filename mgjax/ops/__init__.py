@@ -6,6 +6,7 @@ Importing this package imports every family and so fills the registry.
 from mgjax.ops import (  # noqa: F401
     activations,
     audio,
+    batches,
     blocks,
     boosted_trees,
     candidates,

@@ -293,3 +293,17 @@ def _check_sparse_indices(indices, shape, in_order):
         if flat[i] == flat[i - 1]:
             raise InvalidArgumentError(f"indices[{i}] = {row} is repeated")
         raise InvalidArgumentError(f"indices[{i}] = {row} is out of order. Many sparse ops require sorted indices.")
+
+
+@lower("ScatterAddNdim", updates=("input",))
+def scatter_add_ndim(input, indices, deltas):
+    """Adds rows of `deltas` where the indices, [n, k], lead into the first k dimensions; without indices, nothing."""
+    if not indices.shape[0]:
+        return input
+    if indices.ndim != 2:
+        raise InvalidArgumentError("indices should be two-dimensional")
+    if indices.shape[1] + deltas.ndim != input.ndim + 1:
+        raise InvalidArgumentError("Number of indices dimensions should be the same as input rank.")
+    if indices.shape[0] != deltas.shape[0]:
+        raise InvalidArgumentError("Number of updates should be same as number of indices.")
+    return scatter_nd(input, indices, deltas.reshape(len(indices), *input.shape[indices.shape[1] :]), "add")

@@ -21,7 +21,15 @@ from mgjax.shapes import describe, is_compatible
 # Values passed on
 
 
-@lower("Identity", "RefIdentity", "Snapshot", "DebugGradientIdentity", "DebugGradientRefIdentity", "GuaranteeConst")
+@lower(
+    "Identity",
+    "RefIdentity",
+    "Snapshot",
+    "DebugGradientIdentity",
+    "DebugGradientRefIdentity",
+    "GuaranteeConst",
+    "XlaClusterOutput",
+)
 def identity(input):
     return input
 

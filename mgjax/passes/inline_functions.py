@@ -43,16 +43,27 @@ Library = Callable[[FunctionName], Function | None]
 
 _BOOL = TensorType(dtypes.bool_, ())
 _INT32 = TensorType(dtypes.int32, ())
+_INT64 = TensorType(dtypes.int64, ())
 CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 REMOTE_CALLS = frozenset({"RemoteCall"})
 IFS = frozenset({"If", "StatelessIf"})
 CASES = frozenset({"Case", "StatelessCase"})
 WHILES = frozenset({"While", "StatelessWhile"})
 GRADIENTS = frozenset({"SymbolicGradient"})
+BATCHES = frozenset({"BatchFunction"})
 MAPS = frozenset({"MapDefun"})
 
+_BATCHING = (
+    "num_batch_threads",
+    "max_batch_size",
+    "max_enqueued_batches",
+    "batch_timeout_micros",
+    "allowed_batch_sizes",
+)
+"""What a `BatchFunction` and a `Batch` are both told."""
+
 _LABELS = {
-    **{kind: {"f": "f"} for kind in CALLS | REMOTE_CALLS | GRADIENTS | MAPS},
+    **{kind: {"f": "f"} for kind in CALLS | REMOTE_CALLS | GRADIENTS | MAPS | BATCHES},
     **{kind: {"then": "then_branch", "else": "else_branch"} for kind in IFS},
     **{kind: {"cond": "cond", "body": "body"} for kind in WHILES},
     "For": {"body": "body"},
@@ -197,6 +208,8 @@ class _Inlining:
             self.make_gradient(operation, place)
         elif kind in MAPS:
             self.make_map(operation, place)
+        elif kind in BATCHES:
+            self.make_batch(operation, place)
         elif kind == "FakeParam":
             # What stands for a branch's value in the other one; nobody looks at it.
             operation.kind, operation.attributes = "undefined", {}
@@ -310,6 +323,44 @@ class _Inlining:
         operation.set_operands(())
         self.ends[operation] = end
         self.instead[operation] = [*operations, end]
+
+    def make_batch(self, operation: Operation, place: Place) -> None:
+        """A call between a `Batch`, which pads what it takes, and `batch_part`s: of each result what belongs to the task."""
+        attributes, name, block = operation.attributes, operation.attributes["f"], operation.block
+        function = self.library(name)
+        if function is None or block is None:
+            return
+        if len(function.body.parameters) != len(operation.operands):
+            raise InvalidArgumentError(
+                f"BatchFunction '{operation.name}': the function {name.name!r} takes {len(function.body.parameters)} arguments, "
+                f"not {len(operation.operands)}"
+            )
+        count = len(attributes["Tin"])
+        tasks, captured = operation.operands[:count], operation.operands[count:]
+        kept = {key: attributes[key] for key in _BATCHING if key in attributes}
+        kept |= {"T": tuple(value.type.dtype for value in tasks), "grad_timeout_micros": 0}
+        types = [*(TensorType(value.type.dtype, None) for value in tasks), TensorType(dtypes.int64, None), _INT64]
+        batch = Operation("Batch", self.names.new(f"{operation.name}/batch"), tasks, kept, types)
+        batched = batch.results[:count]
+        types = [TensorType(result.type.dtype, None) for result in operation.results]
+        call_name = self.names.new(f"{operation.name}/call")
+        call = Operation("PartitionedCall", call_name, [*batched, *captured], {"f": name}, types)
+        made = [batch, call]
+        for old, result in zip(operation.results, call.results, strict=True):
+            part_name = self.names.new(f"{operation.name}/part")
+            part = Operation("batch_part", part_name, [result, batched[0], tasks[0]], {}, [old.type])
+            old.replace_uses(part.result)
+            self.replaced[old] = part.result
+            made.append(part)
+        end = Operation("NoOp", operation.name, device=operation.device)
+        for new in (*made, end):
+            new.block = block
+            new.control = list(operation.control)
+        end.control = made[1:]
+        operation.set_operands(())
+        self.ends[operation] = end
+        self.instead[operation] = [*made, end]
+        self.call(call, name, place)
 
     # Structured ops
 

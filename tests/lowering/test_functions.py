@@ -231,3 +231,17 @@ def test_a_function_that_the_library_lacks_is_named():
     graph_def.library.Clear()
     with pytest.raises(UnsupportedError, match="it calls 'Gone', and the graph's library has no such function"):
         mgjax.import_graph_def(graph_def)({}, {}, y.name)
+
+
+def test_what_no_result_of_a_function_needs_is_not_run():
+    @function.Defun(tf.float32, func_name="Twice", out_names=["out"], noinline=True)
+    def twice(x):
+        tf.exp(tf.placeholder(tf.float32, [], "nobody"))
+        return x * 2.0
+
+    with tf.Graph().as_default() as graph:
+        tf.identity(twice(tf.constant(3.0)), name="y")
+        graph_def = graph.as_graph_def()
+    fn = mgjax.import_graph_def(graph_def)
+    assert [node.op for node in graph_def.library.function[0].node_def].count("Placeholder") == 1
+    assert fn({}, {}, "y:0")[1] == by_tensorflow(graph_def, {}, "y:0") == 6.0

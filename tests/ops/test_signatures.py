@@ -67,6 +67,13 @@ WITHOUT_EFFECT = {
     "serialized_options": "how a pipeline runs, not what it gives",
     "has_captured_ref": "whether the dataset may be rewritten",
     "use_fallback": "how a dataset is rewritten",
+    "num_batch_threads": "for how long a task waits for others, and how",
+    "batch_timeout_micros": "for how long a task waits for others, and how",
+    "grad_timeout_micros": "for how long a task waits for others, and how",
+    "timeout_micros": "for how long a task waits for others, and how",
+    "max_enqueued_batches": "for how long a task waits for others, and how",
+    "batching_queue": "for how long a task waits for others, and how",
+    "num_resource_handles": "the length of a list that arrives as a list",
     "num_experiments": "how the fastest of equal datasets is found",
     "num_elements_per_branch": "how the fastest of equal branches is found",
 }

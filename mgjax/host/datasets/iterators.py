@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mgjax.dtypes import DType
-from mgjax.errors import FailedPreconditionError, InvalidArgumentError, OutOfRangeError, UnsupportedError
+from mgjax.errors import FailedPreconditionError, InvalidArgumentError, NotFoundError, OutOfRangeError
 from mgjax.host.datasets.dataset import Captured, Dataset, Element, Pipeline, Place, dataset_of, new_pipeline, seeds_of
 from mgjax.host.datasets.ordering import MemoryCache
 from mgjax.host.datasets.shuffling import SeedGenerator
@@ -263,13 +263,14 @@ def delete_random_seed_generator(handle, deleter):
     return ()
 
 
-@lower("DestroyResourceOp", host=True, effect=True)
+@lower("DestroyResourceOp", host=True, overwrites=("resource",))
 def destroy_resource_op(resource, *, ignore_lookup_error=True):
-    """Ends an iterator: whoever asks it again finds it uninitialized."""
-    if not isinstance(resource, IteratorResource):
-        raise UnsupportedError("only iterators are destroyed; fetch something else")
-    resource.stop()
-    return ()
+    """Leaves a variable uninitialized, and lets what a handle stands for begin anew."""
+    if resource is None and not ignore_lookup_error:
+        raise NotFoundError("the resource to be destroyed does not exist")
+    if isinstance(resource, IteratorResource):
+        resource.stop()
+    return (None,)
 
 
 class Setting(HostObject):

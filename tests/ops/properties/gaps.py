@@ -71,6 +71,9 @@ NO_RECIPE = f"{STRINGS_FILES_AND_SPARSE} {NUMBERS_AND_IMAGES}"
 not_drawn("no recipe draws valid calls of it yet; its own tests compare it with TensorFlow", *NO_RECIPE.split())
 
 
+not_drawn("waits for other runs; its own tests have what a run alone sees", "Batch", "Unbatch", "UnbatchGrad")
+
+
 # Calls of which TensorFlow 2 and mgjax make different things.
 
 
