@@ -27,6 +27,7 @@ from mgjax.host import (  # noqa: F401
     jpeg,
     jpeg_encoding,
     json_examples,
+    messages,
     parsing,
     png,
     printing,

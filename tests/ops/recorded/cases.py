@@ -566,3 +566,104 @@ GROUPS["texts in other encodings"] = [
         ("ISO-8859-15", [b"\xa4"]),
     )
 ]
+
+#: Of a message with fields of every kind: name, number, type of the descriptor, whether repeated, more of its descriptor.
+KINDS = (
+    ("a_double", 1, 1, 0),
+    ("floats", 2, 2, 1),
+    ("int64s", 3, 3, 1),
+    ("uint64s", 4, 4, 1),
+    ("int32s", 5, 5, 1),
+    ("a_fixed64", 6, 6, 0),
+    ("fixed32s", 7, 7, 1),
+    ("bools", 8, 8, 1),
+    ("a_string", 9, 9, 0),
+    ("bytes", 12, 12, 1),
+    ("a_uint32", 13, 13, 0),
+    ("sfixed32s", 15, 15, 1),
+    ("sfixed64s", 16, 16, 1),
+    ("sint32s", 17, 17, 1),
+    ("sint64s", 18, 18, 1),
+)
+DTYPES = {1: np.float64, 2: np.float32, 3: np.int64, 4: np.uint64, 5: np.int32, 6: np.uint64, 7: np.uint32, 8: np.bool_}
+DTYPES.update({9: np.object_, 12: np.object_, 13: np.uint32, 15: np.int32, 16: np.int64, 17: np.int32, 18: np.int64})
+
+
+def described():
+    """A set of descriptors with the message, where what is repeated with an odd number is packed."""
+    from google.protobuf import descriptor_pb2
+
+    files = descriptor_pb2.FileDescriptorSet()
+    file = files.file.add(name="kinds.proto", package="recorded")
+    kinds = file.message_type.add(name="Kinds")
+    for name, number, kind, is_repeated in KINDS:
+        field = kinds.field.add(name=name, number=number, type=kind, label=3 if is_repeated else 1)
+        if is_repeated and number % 2 and kind not in (9, 12):
+            field.options.packed = True
+    kinds.field[0].default_value = "2.5"
+    kinds.field[8].default_value = "none"
+    inner = kinds.field.add(name="inner", number=20, type=11, label=1, type_name=".recorded.Kinds")
+    assert inner.number == 20
+    return b"bytes://" + files.SerializeToString()
+
+
+def values_of(kind, is_repeated):
+    if kind in (9, 12):
+        numbers = np.array([[b"a", b"", b"\xff\x00b"], [b"long " * 40, b"c", b"d"]], object)
+    elif kind == 8:
+        numbers = np.array([[True, False, True], [False, True, False]])
+    elif kind in (1, 2):
+        numbers = np.array([[1.5, -0.1, 3e38], [0, np.inf, 7]])
+    else:
+        info = np.iinfo(DTYPES[kind])
+        numbers = np.array([[info.min, info.max, 1], [0, 300, 70000]], DTYPES[kind])
+    return numbers.astype(DTYPES[kind])[:, : 3 if is_repeated else 1]
+
+
+DESCRIBED = {"message_type": "recorded.Kinds", "descriptor_source": described()}
+NAMES = [kind[0] for kind in KINDS]
+GROUPS["messages by their descriptors"] = [
+    (
+        "EncodeProto",
+        {
+            "sizes": np.int32([[k[3] * 2 + 1 for k in KINDS], [k[3] for k in KINDS]]),
+            "values": [values_of(k[2], k[3]) for k in KINDS],
+        },
+        {"field_names": NAMES, **DESCRIBED},
+        {"name": "written"},
+    ),
+    (
+        "DecodeProtoV2",
+        {"bytes": "@written:0"},
+        {"field_names": NAMES, "output_types": [DTYPES[k[2]] for k in KINDS], **DESCRIBED},
+    ),
+    (
+        "DecodeProtoV2",
+        {
+            "bytes": np.array(
+                [
+                    [
+                        b"\x28\x01\x28\xff\xff\xff\xff\x0f\x2a\x02\x05\x06",
+                        b"\x68\x01\x68\x07\xa2\x01\x02\x28\x01\xf8\x3f\x01",
+                    ]
+                ],
+                object,
+            )
+        },
+        {
+            "field_names": ["inner", "int32s", "a_uint32", "a_double", "a_string"],
+            "output_types": [np.object_, np.int64, np.uint64, np.float64, np.object_],
+            **DESCRIBED,
+        },
+    ),
+    (
+        "DecodeProtoV2",
+        {"bytes": np.array(["int32s: 4 int32s: -5 a_string: 'x'", "inner { a_double: 1 }"], object)},
+        {
+            "field_names": ["int32s", "a_string", "inner"],
+            "output_types": [np.int32, np.object_, np.object_],
+            "message_format": "text",
+            **DESCRIBED,
+        },
+    ),
+]
