@@ -128,8 +128,8 @@ class ElementList:
         )
 
     def zeros_like(self) -> ElementList:
-        """A list as long, of zeros."""
-        buffer = None if self.buffer is None else jax.tree.map(jnp.zeros_like, self.buffer)
+        """A list as long, of zeros; of lists, each as long as it was."""
+        buffer = jax.tree.map(_zeros_like, self.buffer, is_leaf=lambda x: isinstance(x, (ElementList, Optional)))
         return self.with_(buffer=buffer, known=None, marks=None)
 
     def marked(self, indices: Any) -> ElementList:

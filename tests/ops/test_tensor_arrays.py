@@ -252,3 +252,22 @@ def test_only_lists_of_one_length_and_shape_are_added(shape, length):
         session.run("y:0", feeds)
     with pytest.raises(InvalidArgumentError, match="Trying to add two lists of tensors"):
         mgjax.import_graph_def(graph.as_graph_def())({}, feeds, "y:0")
+
+
+def test_zeros_like_lists_in_a_list_are_as_long_as_these():
+    raw = tf.raw_ops
+    with tf.Graph().as_default() as graph:
+        shape, most = tf.constant([], tf.int32), tf.constant(-1)
+        lists = raw.EmptyTensorList(element_shape=shape, max_num_elements=most, element_dtype=tf.variant)
+        inner = raw.EmptyTensorList(element_shape=shape, max_num_elements=most, element_dtype=tf.float32)
+        for value in (3.0, 4.0):
+            inner = raw.TensorListPushBack(input_handle=inner, tensor=tf.constant(value))
+            lists = raw.TensorListPushBack(input_handle=lists, tensor=inner)
+        lists = tf.zeros_like(lists)
+        for name in ("two", "one"):
+            lists, inner = raw.TensorListPopBack(input_handle=lists, element_shape=shape, element_dtype=tf.variant)
+            raw.TensorListStack(input_handle=inner, element_shape=shape, element_dtype=tf.float32, name=name)
+    fn = mgjax.import_graph_def(graph.as_graph_def())
+    with tf.Session(graph=graph) as session:
+        for fetch in ("two:0", "one:0"):
+            assert fn({}, {}, fetch)[1].tolist() == session.run(fetch).tolist()
