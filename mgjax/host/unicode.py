@@ -25,6 +25,7 @@ def unicode_decode(
     input, *, input_encoding, errors="replace", replacement_char=0xFFFD, replace_control_characters=False, Tsplits
 ):
     """The code points of all strings, int32[n], and where those of each string begin."""
+    _check_replacement(replacement_char)
     rows = [
         _code_points(as_bytes(text), input_encoding, errors, replacement_char, replace_control_characters)
         for text in input.ravel()
@@ -38,6 +39,7 @@ def unicode_decode_with_offsets(
     input, *, input_encoding, errors="replace", replacement_char=0xFFFD, replace_control_characters=False, Tsplits
 ):
     """As `unicode_decode`, and the byte at which each code point begins in its string."""
+    _check_replacement(replacement_char)
     rows = [
         _code_points(as_bytes(text), input_encoding, errors, replacement_char, replace_control_characters)
         for text in input.ravel()
@@ -50,7 +52,7 @@ def unicode_decode_with_offsets(
 @lower("UnicodeEncode", host=True)
 def unicode_encode(input_values, input_splits, *, errors="replace", output_encoding, replacement_char=0xFFFD):
     """A string of the code points between each two splits."""
-
+    _check_replacement(replacement_char)
     count = len(input_values)
     if not len(input_splits) or input_splits[0] != 0:
         raise InvalidArgumentError("First value in input_splits must be zero.")
@@ -77,12 +79,19 @@ def unicode_transcode(
     replace_control_characters=False,
 ):
     """Strings from one encoding to another."""
+    _check_replacement(replacement_char)
 
     def transcode(text):
         row = _code_points(as_bytes(text), input_encoding, errors, replacement_char, replace_control_characters, True)
         return _encode([point for point, _ in row], output_encoding)
 
     return each(transcode, input)
+
+
+def _check_replacement(replacement_char: int) -> None:
+    # Whether or not anything is replaced.
+    if not 0 <= replacement_char <= _LAST:
+        raise InvalidArgumentError("replacement_char out of unicode codepoint range")
 
 
 def _encode(points: list[int | None], encoding: str) -> bytes:

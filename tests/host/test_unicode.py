@@ -5,7 +5,7 @@ import mgjax.host  # noqa: F401
 from mgjax import dtypes
 from mgjax.errors import InvalidArgumentError
 from mgjax.ops import REGISTRY
-from tests.ops.live import check
+from tests.ops.live import check, raises
 
 ENCODINGS = ["UTF-8", "UTF-16-BE", "UTF-32-BE"]
 # Well formed, then cut off, overlong, surrogates, beyond Unicode, control characters.
@@ -35,3 +35,18 @@ def test_strings_of_code_points(encoding, errors):
 def test_strict_decoding_refuses_malformed_strings():
     with pytest.raises(InvalidArgumentError, match="Invalid formatting on input string"):
         REGISTRY["UnicodeDecode"].function(TEXTS[3:4], input_encoding="UTF-8", errors="strict", Tsplits=dtypes.int64)
+
+
+@pytest.mark.parametrize("replacement_char", [-1, 0x110000])
+@pytest.mark.parametrize("op", ["UnicodeDecode", "UnicodeEncode", "UnicodeTranscode"])
+def test_what_replaces_must_be_a_code_point(op, replacement_char):
+    attrs = {"errors": "ignore", "replacement_char": replacement_char}
+    attrs |= {} if op == "UnicodeEncode" else {"input_encoding": "UTF-8"}
+    attrs |= {"Tsplits": dtypes.int64} if op == "UnicodeDecode" else {"output_encoding": "UTF-8"}
+    inputs = {"input": TEXTS[:1]}
+    if op == "UnicodeEncode":
+        inputs = {"input_values": np.array([97], np.int32), "input_splits": np.array([0, 1])}
+    message = "replacement_char out of unicode codepoint range"
+    assert raises(op, inputs, attrs) == message
+    with pytest.raises(InvalidArgumentError, match=message):
+        REGISTRY[op].function(**inputs, **attrs)
