@@ -19,6 +19,7 @@ from mgjax.host import (  # noqa: F401
     distorted_box,
     dynamic_shapes,
     edit_distance,
+    event_files,
     examples,
     forests,
     gif,

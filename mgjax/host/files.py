@@ -83,6 +83,13 @@ class FileAccess:
         Raises:
             PermissionDeniedError: the user has not allowed it.
         """
+        self._write(path, content, "wb")
+
+    def append(self, path: str, content: bytes) -> None:
+        """Adds to the end of a file; errors are those of `write`."""
+        self._write(path, content, "ab")
+
+    def _write(self, path: str, content: bytes, mode: str) -> None:
         if not self.may_write(path):
             raise PermissionDeniedError(
                 f"the graph wants to write {path!r}, which it may not: allow that file, or a folder above it, with "
@@ -90,7 +97,7 @@ class FileAccess:
             )
         try:
             os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-            with open(path, "wb") as file:
+            with open(path, mode) as file:
                 file.write(content)
         except OSError as error:
             raise _as_tensorflow_says(path, error) from error

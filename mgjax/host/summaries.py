@@ -155,7 +155,7 @@ def _audio(tag, tensor, sample_rate, max_outputs):
 
 @lower("TensorSummaryV2", host=True)
 def tensor_summary_v2(tag, tensor, serialized_summary_metadata):
-    value = summary_pb2.Summary.Value(tag=_text(tag[()]), tensor=_packed(tensor))
+    value = summary_pb2.Summary.Value(tag=_text(tag[()]), tensor=packed(tensor))
     value.metadata.ParseFromString(as_bytes(serialized_summary_metadata[()]))
     return _serialized(summary_pb2.Summary(value=[value]))
 
@@ -163,11 +163,11 @@ def tensor_summary_v2(tag, tensor, serialized_summary_metadata):
 @lower("TensorSummary", host=True)
 def tensor_summary(tensor, *, node_name):
     """A summary without a tag, known by the node's name."""
-    value = summary_pb2.Summary.Value(node_name=node_name, tensor=_packed(tensor))
+    value = summary_pb2.Summary.Value(node_name=node_name, tensor=packed(tensor))
     return _serialized(summary_pb2.Summary(value=[value]))
 
 
-def _packed(tensor):
+def packed(tensor):
     """The `TensorProto`, numbers as they lie in memory."""
     proto = encode_tensor(tensor)
     if tensor.dtype.kind == "O":

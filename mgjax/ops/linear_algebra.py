@@ -204,6 +204,8 @@ def tridiagonal_solve(diagonals, rhs, *, partial_pivoting=True):
     """x of the systems whose superdiagonal, diagonal and subdiagonal are the rows of `diagonals`, [..., 3, n]."""
     # The last element of the first row and the first of the last lie outside the matrix.
     diagonals, rhs = jnp.asarray(diagonals), jnp.asarray(rhs)
+    if not rhs.size:
+        return rhs
     above = diagonals[..., 0, :].at[..., -1].set(0)
     below = diagonals[..., 2, :].at[..., 0].set(0)
     return lax.linalg.tridiagonal_solve(below, diagonals[..., 1, :], above, rhs)

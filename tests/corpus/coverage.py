@@ -60,6 +60,7 @@ REASONS: tuple[tuple[str, Callable[[str], bool]], ...] = (
     ),
     ("lookup tables: not yet", matching("Table|VocabRemapping")),
     ("gradient accumulators: not yet", matching("Accumulator")),
+    ("summaries in SQLite databases", matching("^CreateSummaryDbWriter")),
     ("summaries: not yet", matching("Summary|^ImportEvent")),
     (
         "boosted trees, linear models and clustering: not yet",

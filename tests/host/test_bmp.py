@@ -31,6 +31,13 @@ def test_files_are_decoded_as_tensorflow_decodes_them(channels, upwards):
         check("DecodeBmp", {"contents": bmp(pixels(channels), upwards)}, {"channels": channels})
 
 
+def test_neither_the_first_bytes_nor_the_end_of_the_last_row_matter():
+    """As in 1.15; TensorFlow 2 wants the first bytes."""
+    whole = bmp(pixels(3))[()]
+    damaged = np.array(b"B@" + whole[2:-1], object)
+    np.testing.assert_array_equal(REGISTRY["DecodeBmp"].function(damaged), pixels(3)[..., ::-1])
+
+
 @pytest.mark.parametrize("keep", [1, 40, 60])
 def test_truncated_files_are_refused(keep):
     with pytest.raises(InvalidArgumentError):

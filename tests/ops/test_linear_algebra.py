@@ -127,6 +127,7 @@ def test_tridiagonal_systems(dtype):
     diagonals = random_array(dtype, (2, 3, 5)) + np.array([[0], [9], [0]], dtype)
     rhs = random_array(dtype, (2, 5, 3))
     close("TridiagonalSolve", {"diagonals": diagonals, "rhs": rhs})
+    close("TridiagonalSolve", {"diagonals": np.zeros((3, 0), dtype), "rhs": np.zeros((0, 2), dtype)})
     above, middle, below = (diagonals[:, i : i + 1] for i in range(3))
     close("TridiagonalMatMul", {"superdiag": above, "maindiag": middle, "subdiag": below, "rhs": rhs})
 
