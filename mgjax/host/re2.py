@@ -8,17 +8,28 @@ stand to the end of their group, so that each piece is written with what it mean
 from __future__ import annotations
 
 import functools
+import math
 import re
-import sys
 import unicodedata
-from collections.abc import Iterator
 
 import numpy as np
 
 from mgjax.errors import InvalidArgumentError, UnsupportedError
-
-_LAST = sys.maxunicode
-Ranges = list[tuple[int, int]]
+from mgjax.host.re2_machine import Found, Machine
+from mgjax.host.re2_trees import (
+    LAST,
+    Characters,
+    Choice,
+    Empty,
+    Group,
+    Node,
+    Ranges,
+    Repeat,
+    Sequence,
+    merged,
+    ways,
+    written,
+)
 
 _WORD: Ranges = [(0x30, 0x39), (0x41, 0x5A), (0x5F, 0x5F), (0x61, 0x7A)]
 _PERL: dict[str, Ranges] = {"d": [(0x30, 0x39)], "s": [(9, 10), (12, 13), (32, 32)], "w": _WORD}
@@ -49,18 +60,40 @@ _SCRIPTS = _SCRIPT_NAMES.split()
 _CONTROLS = {"a": 7, "f": 12, "n": 10, "r": 13, "t": 9, "v": 11}
 _REPEAT = re.compile(r"\*|\+|\?|\{(\d+)(?:(,)(\d*))?\}")
 _MOST_REPEATS = 1000
-_WORD_BYTE = b"[0-9A-Za-z_]"
-_EMPTY = {
-    "A": rb"\A",
-    "z": rb"\Z",
-    "b": rb"\b",
-    # Python's own does not match an empty text.
-    "B": b"(?:(?<=%b)(?=%b)|(?<!%b)(?!%b))" % ((_WORD_BYTE,) * 4),
-}
+#: Steps, as a power of two, that Python may take at the worst before a machine that tries all ways at once is quicker.
+_MOST_STEPS = 24.0
+
+
+class Expression:
+    """A regular expression of bytes.
+
+    Python's `re` tries one way after the other, for some patterns in a time that doubles with each byte of a text. Where that
+    could be, all ways are followed at once (`mgjax.host.re2_machine`), as RE2 does.
+    """
+
+    def __init__(self, tree: Node, groups: int):
+        self.groups = groups
+        self._tree = tree
+        self._pattern = re.compile(written(tree))
+        self._machine = functools.cache(lambda: Machine(tree, groups))
+
+    def search(self, text: bytes, start: int = 0) -> Found | None:
+        """The first match from `start` on."""
+        if self._is_quick(len(text)):
+            return self._pattern.search(text, start)
+        return self._machine().search(text, start)
+
+    def fullmatch(self, text: bytes) -> Found | None:
+        if self._is_quick(len(text)):
+            return self._pattern.fullmatch(text)
+        return self._machine().fullmatch(text)
+
+    def _is_quick(self, length: int) -> bool:
+        return ways(self._tree, max(length, 1)) + math.log2(length + 1) <= _MOST_STEPS
 
 
 @functools.lru_cache(maxsize=256)
-def compile(pattern: bytes) -> re.Pattern[bytes]:
+def compile(pattern: bytes) -> Expression:
     """The pattern for Python.
 
     Raises `InvalidArgumentError` for what RE2 does not take, `UnsupportedError` for groups nested deeper than Python has them.
@@ -70,7 +103,8 @@ def compile(pattern: bytes) -> re.Pattern[bytes]:
     except UnicodeDecodeError:
         raise InvalidArgumentError(f"Invalid pattern: {pattern!r}, error: invalid UTF-8") from None
     try:
-        return re.compile(_Parser(source).whole())
+        parser = _Parser(source)
+        return Expression(parser.whole(), parser.groups)
     except RecursionError:
         raise UnsupportedError(f"the pattern nests its groups too deeply for Python: {source[:60]!r}...") from None
 
@@ -80,18 +114,20 @@ class _Parser:
 
     Attributes:
         flags: those of "imsU" that hold here.
+        groups: how many there are so far that can be referred to.
     """
 
     def __init__(self, source: str):
         self.source = source
         self.at = 0
         self.flags = frozenset[str]()
+        self.groups = 0
 
-    def whole(self) -> bytes:
-        written = self.alternatives()
+    def whole(self) -> Node:
+        tree = self.alternatives()
         if self.at < len(self.source):
             raise self.error("unexpected )")
-        return written
+        return tree
 
     def error(self, what: str) -> InvalidArgumentError:
         return InvalidArgumentError(f"Invalid pattern: {self.source}, error: {what}")
@@ -109,17 +145,17 @@ class _Parser:
             raise self.error("the pattern ends too early")
         return self.source[self.at - 1]
 
-    def alternatives(self) -> bytes:
+    def alternatives(self) -> Node:
         """What stands up to the end of the group."""
         outer = self.flags
         branches = [self.branch()]
         while self.next("|"):
             branches.append(self.branch())
         self.flags = outer
-        return b"|".join(branches)
+        return branches[0] if len(branches) == 1 else Choice(tuple(branches))
 
-    def branch(self) -> bytes:
-        pieces: list[bytes] = []
+    def branch(self) -> Node:
+        pieces: list[Node] = []
         was_repeated = False
         while self.at < len(self.source) and self.source[self.at] not in "|)":
             if repeat := _REPEAT.match(self.source, self.at):
@@ -134,45 +170,41 @@ class _Parser:
                 if piece is not None:
                     pieces += piece
                     was_repeated = False
-        return b"".join(pieces)
+        return pieces[0] if len(pieces) == 1 else Sequence(tuple(pieces))
 
-    def repeated(self, piece: bytes, repeat: re.Match[str]) -> bytes:
+    def repeated(self, piece: Node, repeat: re.Match[str]) -> Node:
         self.at = repeat.end()
-        operator = repeat[0]
+        least, most = {"*": (0, None), "+": (1, None), "?": (0, 1)}.get(repeat[0], (0, None))
         if repeat[1] is not None:
             least = int(repeat[1])
             most = least if repeat[2] is None else int(repeat[3]) if repeat[3] else None
             if max(least, most or 0) > _MOST_REPEATS or (most is not None and most < least):
-                raise self.error(f"invalid repetition size: {operator}")
-            operator = f"{{{least},{'' if most is None else most}}}"
+                raise self.error(f"invalid repetition size: {repeat[0]}")
         is_lazy = self.next("?") != ("U" in self.flags)
-        return b"(?:" + piece + b")" + operator.encode() + (b"?" if is_lazy else b"")
+        return Repeat(piece, least, most, is_lazy)
 
-    def piece(self) -> list[bytes] | None:
+    def piece(self) -> list[Node] | None:
         """What can be repeated next (each character of a quotation); None after flags, which are nothing by themselves."""
         char = self.read()
         if char == "(":
             return self.group()
         if char == "[":
-            return [_characters(self.char_class())]
+            return [Characters(merged(self.char_class()))]
         if char == ".":
-            return [_characters([(0, _LAST)] if "s" in self.flags else [(0, 9), (11, _LAST)])]
+            return [Characters(((0, LAST),) if "s" in self.flags else ((0, 9), (11, LAST)))]
         if char in "^$":
-            if "m" in self.flags:
-                return [b"(?m:" + char.encode() + b")"]
-            return [_EMPTY["A" if char == "^" else "z"]]
+            return [Empty(char if "m" in self.flags else "A" if char == "^" else "z")]
         if char == "\\":
             return self.escaped()
         return [self.literal(ord(char))]
 
-    def literal(self, point: int) -> bytes:
-        return _characters(self.folded([(point, point)]))
+    def literal(self, point: int) -> Node:
+        return Characters(merged(self.folded([(point, point)])))
 
     def folded(self, ranges: Ranges) -> Ranges:
         return _folded(ranges) if "i" in self.flags else ranges
 
-    def group(self) -> list[bytes] | None:
-        opening = b"("
+    def group(self) -> list[Node] | None:
         if self.next("?P<"):
             end = self.source.find(">", self.at)
             name = self.source[self.at : max(end, self.at)]
@@ -192,31 +224,33 @@ class _Parser:
             outer, self.flags = self.flags, flags
             body = self.alternatives()
             self.flags = outer
-            return self.closed(b"(?:" + body)
-        return self.closed(opening + self.alternatives())
+            return self.closed(body)
+        self.groups += 1
+        number = self.groups
+        return self.closed(Group(self.alternatives(), number))
 
-    def closed(self, written: bytes) -> list[bytes]:
+    def closed(self, tree: Node) -> list[Node]:
         if not self.next(")"):
             raise self.error(f"missing ): {self.source}")
-        return [written + b")"]
+        return [tree]
 
-    def escaped(self) -> list[bytes]:
+    def escaped(self) -> list[Node]:
         """What an escape outside of brackets means."""
         start = self.at
         char = self.source[start : start + 1]
-        if char in _EMPTY and char:
+        if char and char in "AzbB":
             self.at += 1
-            return [_EMPTY[char]]
+            return [Empty(char)]
         if char == "C":
             self.at += 1
-            return [rb"[\x00-\xff]"]
+            return [Characters(((0, LAST),), is_byte=True)]
         if char == "Q":
             end = self.source.find(r"\E", start)
             quoted = self.source[start + 1 : len(self.source) if end < 0 else end]
             self.at = len(self.source) if end < 0 else end + 2
             return [self.literal(ord(x)) for x in quoted]
         named = self.named_class()
-        return [_characters(named) if named is not None else self.literal(self.escaped_point())]
+        return [Characters(merged(named)) if named is not None else self.literal(self.escaped_point())]
 
     def named_class(self) -> Ranges | None:
         """The class that \\d, \\pL and their like stand for, None (and nothing is read) if what follows is none of them."""
@@ -241,7 +275,7 @@ class _Parser:
         if match := re.compile(r"x(?:\{([0-9A-Fa-f]+)\}|([0-9A-Fa-f]{2}))").match(self.source, start):
             self.at = match.end()
             point = int(match[1] or match[2], 16)
-            if point <= _LAST:
+            if point <= LAST:
                 return point
         # A single digit but 0 would be a reference to a group, which RE2 does not have.
         elif match := re.compile("[1-7][0-7]{1,2}|0[0-7]{0,2}").match(self.source, start):
@@ -289,43 +323,32 @@ class _Parser:
         return self.escaped_point() if self.next("\\") else ord(self.read())
 
 
-def _merged(ranges: Ranges) -> Ranges:
-    """The same code points, in order."""
-    result: Ranges = []
-    for low, high in sorted(ranges):
-        if result and low <= result[-1][1] + 1:
-            result[-1] = (result[-1][0], max(result[-1][1], high))
-        else:
-            result.append((low, high))
-    return result
-
-
 def _complement(ranges: Ranges) -> Ranges:
     result, start = [], 0
-    for low, high in _merged(ranges):
+    for low, high in merged(ranges):
         if start < low:
             result.append((start, low - 1))
         start = high + 1
-    return [*result, (start, _LAST)] if start <= _LAST else result
+    return [*result, (start, LAST)] if start <= LAST else result
 
 
 def _of_points(points: list[int]) -> Ranges:
-    return _merged([(point, point) for point in points])
+    return merged([(point, point) for point in points])
 
 
 @functools.lru_cache(maxsize=64)
 def _named(name: str) -> Ranges | None:
     """The code points of a general category, of all that begin with its letter, or of a script."""
     if name == "Any":
-        return [(0, _LAST)]
+        return [(0, LAST)]
     if name in _SCRIPTS:
         from mgjax.host.unicode import scripts
 
         starts, numbers = scripts()
-        ends = np.append(starts[1:], _LAST + 1)
+        ends = np.append(starts[1:], LAST + 1)
         chosen = numbers == _SCRIPTS.index(name)
         return [(int(a), int(b) - 1) for a, b in zip(starts[chosen], ends[chosen], strict=True)]
-    points = [p for p in range(_LAST + 1) if unicodedata.category(chr(p)).startswith(name)] if len(name) <= 2 else []
+    points = [p for p in range(LAST + 1) if unicodedata.category(chr(p)).startswith(name)] if len(name) <= 2 else []
     return _of_points(points) or None
 
 
@@ -343,44 +366,4 @@ def _orbits() -> dict[int, list[int]]:
 def _folded(ranges: Ranges) -> Ranges:
     orbits = _orbits()
     points = [p for low, high in ranges for p in range(low, high + 1) if p in orbits]
-    return _merged([*ranges, *((p, p) for point in points for p in orbits[point])])
-
-
-def _characters(ranges: Ranges) -> bytes:
-    """An expression of bytes for any one of the code points, as UTF-8 writes them (and surrogates like others)."""
-    sequences = [s for low, high in _merged(ranges) for s in _sequences(low, high)]
-    single = b"".join(_byte_range(s[0]) for s in sequences if len(s) == 1)
-    branches = [b"[" + single + b"]"] if single else []
-    branches += [b"".join(b"[" + _byte_range(x) + b"]" for x in s) for s in sequences if len(s) > 1]
-    return b"(?:" + b"|".join(branches) + b")" if branches else b"(?!)"
-
-
-def _byte_range(ends: tuple[int, int]) -> bytes:
-    low, high = (b"\\x%02x" % end for end in ends)
-    return low if low == high else low + b"-" + high
-
-
-def _sequences(low: int, high: int) -> Iterator[list[tuple[int, int]]]:
-    """Ranges of the bytes of a range of code points, in sequences that each have one length."""
-    for limit in (0x7F, 0x7FF, 0xFFFF):
-        if low <= limit < high:
-            yield from _sequences(low, limit)
-            yield from _sequences(limit + 1, high)
-            return
-    # Where the leading bytes differ, those behind have to go from their first to their last.
-    for bits in (6, 12, 18):
-        mask = (1 << bits) - 1
-        if high > 0x7F and low & ~mask != high & ~mask:
-            if low & mask:
-                yield from _sequences(low, low | mask)
-                yield from _sequences((low | mask) + 1, high)
-                return
-            if high & mask != mask:
-                yield from _sequences(low, (high & ~mask) - 1)
-                yield from _sequences(high & ~mask, high)
-                return
-    yield list(zip(_utf8(low), _utf8(high), strict=True))
-
-
-def _utf8(point: int) -> bytes:
-    return chr(point).encode("utf-8", "surrogatepass")
+    return merged([*ranges, *((p, p) for point in points for p in orbits[point])])

@@ -4,6 +4,7 @@ import pytest
 import mgjax.host  # noqa: F401
 from mgjax import dtypes
 from mgjax.errors import InvalidArgumentError, UnsupportedError
+from mgjax.host import re2
 from mgjax.ops import REGISTRY
 from tests.ops.live import check, raises
 
@@ -207,6 +208,29 @@ def test_regex_full_match(pattern):
     texts = np.array(["abc", "a\nc", "abc\n", "aéc", "", "é"])
     check("RegexFullMatch", {"input": texts, "pattern": np.array(pattern)})
     check("StaticRegexFullMatch", {"input": texts}, {"pattern": pattern})
+
+
+@pytest.mark.parametrize(
+    "pattern", ["(a+)+b", "(a|a)*", "(a?){30}a{30}", r"(\w+\s?)*!", "^.*.*.*.*x|z$", "(?i)(é|É|.)+?"]
+)
+def test_patterns_of_very_many_ways_take_no_longer(pattern):
+    texts = np.array([b"a" * 3000, b"hello world " * 200 + b"!", "é\n".encode() * 300 + b"\xff"], object)
+    check("RegexReplace", {"input": texts, "pattern": np.array(pattern), "rewrite": np.array("<>")})
+    check("RegexFullMatch", {"input": texts, "pattern": np.array(pattern)})
+
+
+@pytest.mark.parametrize("everywhere", [True, False])
+@pytest.mark.parametrize("pattern, rewrite", REPLACEMENTS)
+def test_all_ways_at_once_find_what_one_after_the_other_do(pattern, rewrite, everywhere, monkeypatch):
+    monkeypatch.setattr(re2, "_MOST_STEPS", -1.0)
+    texts = np.array(["abbbc abb 12", "", "héxx→", "a\n1\n", "]a[b", "xaxbx"])
+    inputs = {"input": texts, "pattern": np.array(pattern), "rewrite": np.array(rewrite)}
+    check("RegexReplace", inputs, {"replace_global": everywhere})
+
+
+def test_a_pattern_too_large_for_the_machine_is_refused():
+    with pytest.raises(InvalidArgumentError, match="too large"):
+        run("RegexFullMatch", "a" * 100, "((a{0,1000}){0,1000}){0,9}")
 
 
 def test_bad_patterns_are_refused():

@@ -489,7 +489,11 @@ GROUPS["strings and sparse tensors otherwise in later versions"] = [
     ),
     ("StringFormat", {"inputs": [np.bool_(True), np.ones((2, 2), bool)]}, {"template": "%s %s", "summarize": 0}),
     ("Substr", {"input": [["hello", "world"], ["abcde", "fghij"]], "pos": [[1]], "len": [[3]]}, {}),
-    ("StaticRegexReplace", {"input": ["a b", "ab"]}, {"pattern": "a( )?", "rewrite": "<\\\\2\\\\1>"}),
+    ("StaticRegexReplace", {"input": ["a b", "ab"]}, {"pattern": "a( )?", "rewrite": "<\\2\\1>"}),
+    *(
+        ("StaticRegexReplace", {"input": ["aaxx", "b", "ab"]}, {"pattern": pattern, "rewrite": "<\\0>"})
+        for pattern in ("(a??)+", "(a??)*", "(|a)+", "(|a)*", "(a|b??)*", "(a??){2,}", "(a*)*x", "(a*)+", "(a*?)*?b")
+    ),
     ("StaticRegexFullMatch", {"input": [b"\xf4\x90\x80\x80", b"\xf4\x8f\xbf\xbf"]}, {"pattern": "."}),
     *(
         (
