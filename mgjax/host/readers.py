@@ -8,6 +8,7 @@ from __future__ import annotations
 import glob
 import gzip
 import io
+import math
 import os
 import re
 import struct
@@ -18,8 +19,15 @@ from typing import IO, Any
 
 import numpy as np
 
+from mgjax import dtypes
 from mgjax.checkpoint import masked_crc32c
-from mgjax.errors import DataLossError, InvalidArgumentError, PermissionDeniedError, UnimplementedError
+from mgjax.errors import (
+    DataLossError,
+    InternalError,
+    InvalidArgumentError,
+    PermissionDeniedError,
+    UnimplementedError,
+)
 from mgjax.host.context import RunContext
 from mgjax.host.files import FileAccess
 from mgjax.host.queues import Queue, Turn, in_line
@@ -393,6 +401,20 @@ def reader_reset(reader_handle):
 @lower("ReadFile", context=True, host=True)
 def read_file(filename, *, context):
     return strings([context.files.read(_path(filename))], ())
+
+
+@lower("ImmutableConst", context=True, host=True)
+def immutable_const(*, dtype, shape, memory_region_name, context):
+    """The numbers that a file begins with."""
+    if dtype is dtypes.string:
+        raise InvalidArgumentError("ImmutableConst holds numbers, not strings")
+    count = math.prod(shape)
+    content = context.files.read(os.fsdecode(as_bytes(memory_region_name)))
+    if len(content) < count * dtype.numpy.itemsize:
+        raise InternalError(
+            f"Readonly memory region has wrong length ({len(content)}) when allocating {count * dtype.numpy.itemsize}"
+        )
+    return np.frombuffer(content, dtype.numpy, count).reshape(shape)
 
 
 @lower("WriteFile", context=True, host=True, effect=True)

@@ -12,6 +12,7 @@ from mgjax.ops import (  # noqa: F401
     candidates,
     casting,
     checks,
+    collectives,
     colors,
     comparison,
     convolution,

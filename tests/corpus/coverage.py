@@ -37,7 +37,6 @@ REASONS: tuple[tuple[str, Callable[[str], bool]], ...] = (
     ),
     ("only inside XLA", matching("^Xla")),
     ("no CPU kernel in TensorFlow 1.15", lambda op: not opdefs.has_cpu_kernel(op)),
-    ("collectives between devices: not yet", matching("^Collective|^Nccl")),
     (
         "the state of a pipeline as a graph or as bytes",
         matching("^(Des|S)erializeIterator|^DatasetToGraph|^DatasetFromGraph"),
@@ -48,9 +47,12 @@ REASONS: tuple[tuple[str, Callable[[str], bool]], ...] = (
         "input pipelines (tf.data): not yet",
         matching("Dataset|Iterator|^Optional|MemoryCache|RandomSeedGenerator|ThreadPool"),
     ),
+    ("training data in the order of several threads", matching("^RecordInput")),
+    ("ends the process", matching("^Abort")),
+    ("gives a handle that no op takes", matching("^GetSessionHandleV2")),
     (
         "queues, barriers and staging areas: not yet",
-        matching("Queue|Barrier|Stage|^Unstage|^RecordInput", "^(Ordered)?Map([CPSU]|Incomplete)"),
+        matching("Queue|Barrier|Stage|^Unstage", "^(Ordered)?Map([CPSU]|Incomplete)"),
     ),
     (
         "files that the graph names: not yet",
@@ -100,7 +102,7 @@ REASONS: tuple[tuple[str, Callable[[str], bool]], ...] = (
         "linear algebra: not yet",
         matching("^(Batch)?(Matrix|Cholesky|Svd|SelfAdjoint)|^Qr$|FFT|^Lu$|Determinant|Tridiagonal"),
     ),
-    ("state of a session: not yet", matching("Session|Mutex|TemporaryVariable|Resource|^Abort|^Timestamp")),
+    ("state of a session: not yet", matching("Session|Mutex|TemporaryVariable|Resource|^Timestamp")),
     ("not yet", lambda op: True),
 )
 

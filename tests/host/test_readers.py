@@ -4,6 +4,7 @@ import gzip
 import os
 import zlib
 
+import numpy as np
 import pytest
 
 import mgjax
@@ -132,3 +133,21 @@ def test_folders_that_are_not_allowed_are_not_listed(tmp_path):
         fn({}, {}, "match:0")
     fn, _ = mgjax.import_meta_graph(meta_graph, allow_files=tmp_path / "mine")
     assert fn({}, {}, "match:0")[1].tolist() == [os.fsencode(tmp_path / "mine")]
+
+
+def test_constants_are_read_from_files_that_are_allowed(tmp_path):
+    path = tmp_path / "numbers"
+    path.write_bytes(np.arange(6, dtype=np.float32).tobytes())
+
+    def build():
+        for name, shape in (("all", [2, 3]), ("first", [2, 2]), ("more", [7])):
+            raw.ImmutableConst(dtype=tf.float32, shape=shape, memory_region_name=os.fspath(path), name=name)
+
+    fn, _ = mgjax.import_meta_graph(meta_graph_of(build))
+    with pytest.raises(errors.PermissionDeniedError, match="allow_files"):
+        fn({}, {}, "all:0")
+    fn, _ = mgjax.import_meta_graph(meta_graph_of(build), allow_files=path)
+    assert fn({}, {}, "all:0")[1].tolist() == [[0, 1, 2], [3, 4, 5]]
+    assert fn({}, {}, "first:0")[1].tolist() == [[0, 1], [2, 3]]
+    with pytest.raises(errors.InternalError, match="wrong length"):
+        fn({}, {}, "more:0")
