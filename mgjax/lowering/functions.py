@@ -61,11 +61,19 @@ def evaluate_map(evaluator: Evaluator, operation: Operation, environment: Enviro
         shown = ", ".join(str(list(np.shape(array))) for array in rows)
         raise InvalidArgumentError(f"All inputs must have the same dimension 0. ({shown})", operation.name, "MapDefun")
 
-    def row(*values: Any) -> tuple[list[Any], Any]:
-        found, failed = evaluate_region(evaluator, region, [*values, *captured], environment)
-        return [jnp.asarray(array) if is_plain(array) else array for array in found], jnp.asarray(failed)
+    def row(*values: Any) -> tuple[list[Any], Any, dict[int, Any]]:
+        found, failed, needs = evaluate_region(evaluator, region, [*values, *captured], environment)
+        return [jnp.asarray(array) if is_plain(array) else array for array in found], jnp.asarray(failed), needs
 
-    results, failed = jax.vmap(row)(*map(jnp.asarray, rows))
+    if operation in evaluator.on_host:
+        # A loop of the function must know its values: row by row.
+        each = [row(*values)[:2] for values in zip(*map(np.asarray, arrays[:count]), strict=True)]
+        results, failed = jax.tree.map(lambda *values: jnp.stack(values), *each)
+        if environment.flags is not None:
+            environment.flags.add(jnp.min(failed))
+        return results
+    results, failed, needs = jax.vmap(row)(*map(jnp.asarray, rows))
+    environment.add_needs({loop: jnp.max(rounds, initial=0) for loop, rounds in needs.items()})
     if environment.flags is not None and failed.size:
         environment.flags.add(jnp.min(failed))
     return results

@@ -34,20 +34,31 @@ def evaluate_gradient(evaluator: Evaluator, operation: Operation, environment: E
     arguments, dys = arrays[:count], arrays[count:]
     varied = [i for i, array in enumerate(arguments) if _is_inexact(array)]
 
-    def outputs(*values: Any) -> tuple[list[Any], tuple[list[Any], Any]]:
+    def outputs(*values: Any) -> tuple[list[Any], tuple[Any, ...]]:
         merged = list(arguments)
         for i, value in zip(varied, values, strict=True):
             merged[i] = value
-        found, failed = evaluate_region(evaluator, region, merged, environment)
+        found, failed, needs = evaluate_region(evaluator, region, merged, environment)
         # After the function's own results stand the generators that it drew from.
-        return [jnp.asarray(array) for array in found[: len(dys)] if _is_inexact(array)], (found[len(dys) :], failed)
+        drawn = found[len(dys) :]
+        return [jnp.asarray(array) for array in found[: len(dys)] if _is_inexact(array)], (drawn, failed, needs)
 
-    made, pullback, (drawn, failed) = jax.vjp(outputs, *[jnp.asarray(arguments[i]) for i in varied], has_aux=True)
+    given = iter(dy for dy in dys if _is_inexact(dy))
+    try:
+        made, pullback, (drawn, failed, needs) = jax.vjp(
+            outputs, *[jnp.asarray(arguments[i]) for i in varied], has_aux=True
+        )
+        cotangents = [jnp.conj(jnp.broadcast_to(next(given), y.shape)).astype(y.dtype) for y in made]
+        found = dict(zip(varied, pullback(cotangents), strict=True))
+    except ValueError as error:
+        # JAX has no class of its own for this. TensorFlow derives no loop in a function at all.
+        if "Reverse-mode differentiation does not work for lax.while_loop" not in str(error):
+            raise
+        problem = "it differentiates a function with a loop, and nothing known says how many rounds that runs"
+        raise UnsupportedError(describe(operation, problem)) from error
+    environment.add_needs(needs)
     if environment.flags is not None:
         environment.flags.add(failed)
-    given = iter(dy for dy in dys if _is_inexact(dy))
-    cotangents = [jnp.conj(jnp.broadcast_to(next(given), y.shape)).astype(y.dtype) for y in made]
-    found = dict(zip(varied, pullback(cotangents), strict=True))
     return [
         *(jnp.conj(found[i]) if i in found else np.zeros(x.shape, x.dtype) for i, x in enumerate(arguments)),
         *drawn,
@@ -66,10 +77,13 @@ def evaluate_custom_gradient(evaluator: Evaluator, operation: Operation, environ
             found[i] = value
         return found
 
+    loops: list[int] = []
+
     @jax.custom_vjp
     def call(*values: Any) -> list[Any]:
-        arrays, failed = evaluate_region(evaluator, function, merged(values), environment)
-        return [jnp.asarray(array) for array in [*arrays, failed]]
+        arrays, failed, needs = evaluate_region(evaluator, function, merged(values), environment)
+        loops[:] = needs
+        return [jnp.asarray(array) for array in [*arrays, *needs.values(), failed]]
 
     def forward(*values: Any) -> tuple[list[Any], tuple[Any, ...]]:
         return call(*values), values
@@ -78,30 +92,33 @@ def evaluate_custom_gradient(evaluator: Evaluator, operation: Operation, environ
         types = [parameter.type.dtype for parameter in gradient.parameters[len(arguments) :]]
         given = [
             np.zeros(dy.shape, type.numpy) if type is not None and dy.dtype == jax.dtypes.float0 else jnp.conj(dy)
-            for dy, type in zip(dys[:-1], types, strict=True)
+            for dy, type in zip(dys[: len(types)], types, strict=True)
         ]
-        dxs, _ = evaluate_region(evaluator, gradient, [*merged(values), *given], environment)
+        dxs, _, _ = evaluate_region(evaluator, gradient, [*merged(values), *given], environment)
         return tuple(jnp.conj(dxs[i]) for i in varied)
 
     call.defvjp(forward, backward)
     *results, failed = call(*[jnp.asarray(arguments[i]) for i in varied])
     if environment.flags is not None:
         environment.flags.add(failed)
-    return results
+    count = len(results) - len(loops)
+    environment.add_needs(dict(zip(loops, results[count:], strict=True)))
+    return results[:count]
 
 
 def evaluate_region(
     evaluator: Evaluator, region: Block, arguments: Sequence[Any], environment: Environment
-) -> tuple[list[Any], Any]:
-    """The region's results, and the number of what failed in it."""
+) -> tuple[list[Any], Any, dict[int, Any]]:
+    """The region's results, the number of what failed in it, and what its loops need."""
+    needs: dict[int, Any] | None = None if environment.needs is None else {}
     captured = {value: environment[value] for value in free_values(region)}
     flags = None if environment.flags is None else Flags(environment.flags.sites)
     results = evaluator.block(
         region,
         arguments,
-        Environment(captured, flags, raises=environment.raises, is_inside_jit=environment.is_inside_jit),
+        Environment(captured, flags, raises=environment.raises, is_inside_jit=environment.is_inside_jit, needs=needs),
     )
-    return results, NOTHING if flags is None else flags.first()
+    return results, NOTHING if flags is None else flags.first(), needs or {}
 
 
 def _is_inexact(array: Any) -> bool:

@@ -191,6 +191,10 @@ class Program:
                 except NeedsValue as need:
                     self._learn(need)
                 except NeedsHost as need:
+                    if need.operation in self._evaluator.on_host:
+                        raise UnsupportedError(
+                            f"{need}, nor can it run on the host, in what is derived or mapped"
+                        ) from need
                     self._move_to_host(need.operation)
 
     def _refuse_context(self) -> None:

@@ -173,6 +173,10 @@ class _Threading:
                 kept += self.make_gradients(operation, present)
                 self.drop_handles(operation)
                 self.thread_if(operation, present) if operation.kind == "if" else self.thread_while(operation, present)
+            elif operation.regions:
+                # A function that is derived or mapped: the lists of its body are its own.
+                for region in operation.regions:
+                    self.run(region, dict(present))
             elif operation.kind in _MAKERS:
                 operation.results[0].type = _LIST
                 present[operation] = operation.results[0]

@@ -71,7 +71,25 @@ def even_and_odd():
     return {"EvenStub": "Even", "OddStub": "Odd"}
 
 
-@pytest.mark.parametrize("build", [fibonacci, even_and_odd])
+def sum_of_what_grows(x):
+    """A loop that fills an array until `x`, which it counts up, is 100: nothing bounds its rounds."""
+    made = tf.TensorArray(tf.int32, 0, dynamic_size=True, element_shape=[])
+    body = lambda i, made, x: (i + 1, made.write(i, x), x + 1)  # noqa: E731
+    return tf.reduce_sum(tf.while_loop(lambda i, made, x: x < 100, body, [0, made, x])[1].stack())
+
+
+def grown_again():
+    stub = stand_in("GrownStub")
+
+    @function.Defun(tf.int32, func_name="Grown", out_names=["out"], noinline=True)
+    def grown(n):
+        return tf.cond(n < 1, lambda: sum_of_what_grows(n), lambda: sum_of_what_grows(n) + stub(n - 5))
+
+    tf.identity(grown(tf.placeholder(tf.int32, [], "n")), "y")
+    return {"GrownStub": "Grown"}
+
+
+@pytest.mark.parametrize("build", [fibonacci, even_and_odd, grown_again])
 def test_functions_that_call_themselves_run(build, generation):
     with tf.Graph().as_default() as graph:
         redirected = build()
@@ -79,7 +97,9 @@ def test_functions_that_call_themselves_run(build, generation):
     fn = mgjax.import_graph_def(graph_def)
     for n in (0, 1, 6):
         assert fn({}, {"n:0": n}, "y:0")[1] == by_tensorflow(graph_def, {"n:0": n}, "y:0")
-    with pytest.raises(UnsupportedError, match="a function calls itself as often as its values say"):
+    with pytest.raises(
+        UnsupportedError, match=r"a function calls itself as often as its values say|nothing bounds the rounds"
+    ):
         jax.jit(fn.bind(["n:0"], "y:0"))({}, 3)
 
 
@@ -161,6 +181,17 @@ def test_a_mapped_function_runs_for_each_row():
     found = mgjax.import_graph_def(graph_def)({}, feeds, fetches)[1]
     for array, wanted in zip(found, by_tensorflow(graph_def, feeds, fetches), strict=True):
         np.testing.assert_array_equal(array, wanted)
+
+
+def test_rows_of_a_map_may_have_loops_that_nothing_bounds(generation):
+    with tf.Graph().as_default() as graph:
+        row = function.Defun(tf.int32)(sum_of_what_grows)
+        rows = tf.placeholder(tf.int32, [3], "rows")
+        (y,) = tf.raw_ops.MapDefun(
+            arguments=[rows], captured_inputs=[], output_types=[tf.int32], output_shapes=[[]], f=row
+        )
+        fn = mgjax.import_graph_def(graph.as_graph_def())
+    assert fn({}, {"rows": [0, 98, 100]}, y.name)[1].tolist() == [4950, 197, 0]
 
 
 @pytest.mark.parametrize("start, limit, delta", [(0, 10, -1), (3, 0, 1), (0, 4, 0), ([0], 4, 1)])

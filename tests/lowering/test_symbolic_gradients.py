@@ -184,3 +184,43 @@ def test_jax_differentiates_the_gradient_again():
         dx = tf.gradients(cubed(x), x)[0].name
         fn = mgjax.import_graph_def(graph.as_graph_def())
     assert jax.grad(lambda x: fn({}, {"x:0": x}, dx)[1])(np.float32(2.0)) == 12.0
+
+
+@pytest.fixture(params=["old", "v2"])
+def generation(request):
+    """Control flow as `Switch` and frames, or as functions."""
+    was_v2 = tf.control_flow_v2_enabled()
+    (tf.enable_control_flow_v2 if request.param == "v2" else tf.disable_control_flow_v2)()
+    yield
+    (tf.enable_control_flow_v2 if was_v2 else tf.disable_control_flow_v2)()
+
+
+def test_a_loop_that_nothing_depends_on_may_stand_in_what_is_derived(generation):
+    with tf.Graph().as_default() as graph:
+
+        @function.Defun(tf.float32)
+        def scaled(a):
+            made = tf.TensorArray(tf.float32, 0, dynamic_size=True, element_shape=[])
+            body = lambda i, made, x: (i + 1, made.write(i, x), x + 1.0)  # noqa: E731
+            made = tf.while_loop(lambda i, made, x: x < 100.0, body, [0, made, tf.stop_gradient(a)])[1]
+            return a * tf.stop_gradient(tf.reduce_sum(made.stack()))
+
+        a = tf.placeholder(tf.float32, [], "a")
+        (slope,) = tf.gradients(scaled(a), a)
+        fn = mgjax.import_graph_def(graph.as_graph_def())
+    assert fn({}, {"a": 90.0}, slope.name)[1] == sum(range(90, 100))
+    assert fn({}, {"a": 0.0}, slope.name)[1] == sum(range(100))
+
+
+def test_the_gradient_of_a_loop_that_nothing_bounds_is_refused(generation):
+    with tf.Graph().as_default() as graph:
+
+        @function.Defun(tf.float32)
+        def squared(a):
+            return tf.while_loop(lambda x: x < 100.0, lambda x: x * x, [a])
+
+        a = tf.placeholder(tf.float32, [], "a")
+        (slope,) = tf.gradients(squared(a), a)
+        fn = mgjax.import_graph_def(graph.as_graph_def())
+    with pytest.raises(UnsupportedError, match="a loop, and nothing known says how many rounds that runs"):
+        fn({}, {"a": 2.0}, slope.name)
