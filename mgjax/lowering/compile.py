@@ -117,6 +117,7 @@ def structure_control_flow(function: Function, traits: RegisteredTraits, graph: 
 
     functionalize_loops(function, traits)
     functionalize_conds(function, traits)
+    check_fetched(function)
     return inline_functions(function, library, traits, graph.gradients) if graph.library else {}
 
 
@@ -146,6 +147,23 @@ def check_stateless(functions: Mapping[str, Function]) -> None:
                 f"the function {function.name!r} calls itself and holds state ({', '.join(map(repr, names))}), which this "
                 "version cannot run; feed what it makes, or fetch something else"
             )
+
+
+def check_fetched(function: Function) -> None:
+    """Raises an error where a result is a value of a loop's rounds.
+
+    TensorFlow's executor gives such a value if exactly one round makes it, and otherwise fails while it runs: `Retval[0] has
+    already been set`, or `does not have value`.
+    """
+    made = {value for operation in function.body.operations for value in operation.results}.union(
+        function.body.parameters
+    )
+    names = [value.name for value in function.body.results if value not in made]
+    if names:
+        raise UnsupportedError(
+            f"{', '.join(map(repr, names))}: a loop makes that anew in each round, so that there is no one value to fetch; "
+            "fetch what leaves the loop, the result of its Exit"
+        )
 
 
 def check_supported(function: Function, lowerings: Mapping[str, Lowering]) -> None:

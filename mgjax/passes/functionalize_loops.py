@@ -637,6 +637,10 @@ class _Loop:
         for exit in self.exits:
             self.frames.replace_value(exit.results[0], views[2].value(exit.operands[0]))
             self.frames.replace_control(exit, loop)
+        for switch in self.switches:
+            # Only the last round leaves by this side, which so has one value also where no Exit takes it.
+            if switch.results[0] in self.frames.handed:
+                self.frames.replace_value(switch.results[0], views[2].value(switch.results[0]))
         for view in views:
             for operation in view.block.operations if view.block is not self.frames.block else self.in_part(_AFTER):
                 self.connect(operation, view, loop)

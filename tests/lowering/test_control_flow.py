@@ -182,6 +182,35 @@ def test_a_merge_of_unrelated_sides_is_refused_by_name():
         fn({}, {"p:0": True, "q:0": False}, "merge:0")
 
 
+def counting_graph():
+    with tf.Graph().as_default() as graph:
+        rounds = tf.placeholder(tf.int32, [], "rounds")
+        body = lambda i, x: (i + 1, tf.multiply(x, 2.0, name="double"))  # noqa: E731
+        tf.while_loop(lambda i, x: i < rounds, body, [0, 1.5], name="loop")
+    return graph.as_graph_def()
+
+
+@pytest.mark.parametrize("generation", ["old"], indirect=True)
+@pytest.mark.parametrize("rounds", [0, 1, 3])
+def test_the_side_on_which_a_loop_is_left_can_be_fetched_without_its_exit(rounds, generation):
+    graph_def = counting_graph()
+    names = ["loop/Switch:0", "loop/Switch_1:0"]
+    # Imported, as what is inside of a loop may not be fetched from the graph that it was built in.
+    with tf.Graph().as_default(), tf.Session(config=plain_session()) as session:
+        tf.import_graph_def(graph_def, name="")
+        wanted = session.run(names, {"rounds:0": rounds})
+    found = mgjax.import_graph_def(graph_def)({}, {"rounds:0": rounds}, names)[1]
+    assert [x.tolist() for x in found] == [x.tolist() for x in wanted]
+
+
+@pytest.mark.parametrize("generation", ["old"], indirect=True)
+@pytest.mark.parametrize("name", ["loop/double:0", "loop/Identity_1:0", "loop/Merge:0", "loop/Less:0", "loop/Switch:1"])
+def test_what_each_round_makes_anew_is_refused_by_name(name, generation):
+    fn = mgjax.import_graph_def(counting_graph())
+    with pytest.raises(mgjax.errors.UnsupportedError, match=f"'{name}': a loop makes that anew"):
+        fn({}, {"rounds:0": 1}, name)
+
+
 def test_what_the_sides_of_a_cond_keep_for_their_gradients_is_told_apart(generation):
     with tf.Graph().as_default() as graph:
         x = tf.placeholder(tf.float32, [None], "x")
