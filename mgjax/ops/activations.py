@@ -1,5 +1,7 @@
 """Activation functions, the addition of a bias, and their gradients."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -32,8 +34,22 @@ def selu(features):
     return jnp.where(features < 0, below, scale * features)
 
 
+@jax.custom_jvp
 def softplus(features):
-    return jnp.logaddexp(features, features.dtype.type(0))
+    """log(1 + exp(x)), without the digits that the sum loses, as in softplus_op.h; at both ends what it tends to."""
+    info = jnp.finfo(features.dtype)
+    # Eigen's epsilon of half precision is 2**-13, an eighth of the distance from 1 to the next number.
+    epsilon = 2.0**-13 if features.dtype == np.float16 else info.eps
+    end = features.dtype.type(math.log(epsilon)) + features.dtype.type(2)
+    small = jnp.exp(features)
+    # Rounded in between also where a compiler would compute half precision in a wider type.
+    total = lax.reduce_precision(small + small.dtype.type(1), info.nexp, info.nmant)
+    return jnp.where(features > -end, features, jnp.where(features < end, small, jnp.log(total)))
+
+
+@softplus.defjvp
+def _softplus_jvp(primals, tangents):
+    return softplus(*primals), tangents[0] * lax.logistic(*primals)
 
 
 def softsign(features):

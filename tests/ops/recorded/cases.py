@@ -671,3 +671,11 @@ GROUPS["messages by their descriptors"] = [
         },
     ),
 ]
+GROUPS["softplus"] = [
+    ("Softplus", {"features": np.linspace(-20, 20, 161).astype(dtype)}, {})
+    for dtype in (np.float16, np.float32, np.float64)
+]
+# Small values whose digits TensorFlow loses; by their logarithms, so that they count.
+GROUPS["softplus"] += [
+    ("Log", {"x": f"@Softplus_{i}:0"}, {"T": dtype}) for i, dtype in ((1, np.float32), (2, np.float64))
+]
