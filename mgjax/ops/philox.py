@@ -116,7 +116,9 @@ def stateless_generator(seed):
 
 def uniform32(word):
     """float32 in [0, 1), a multiple of 2**-23, from uint32."""
-    return lax.bitcast_convert_type(np.uint32(0x3F800000) | (word & np.uint32(0x7FFFFF)), jnp.float32) - np.float32(1)
+    # TensorFlow sets these bits below those of 1 and subtracts 1, which gives the same; but XLA would add to the 1 what the
+    # caller adds, a smallest value above 0 say, and lose it.
+    return (word & np.uint32(0x7FFFFF)).astype(np.int32).astype(np.float32) * np.float32(2.0**-23)
 
 
 def uniform64(pair):
@@ -127,9 +129,8 @@ def uniform64(pair):
 
 def uniform16(word, dtype):
     """float16 or bfloat16 in [0, 1), from uint32."""
-    exponent, mantissa = (0x3C00, 0x3FF) if dtype == np.float16 else (0x3F80, 0x7F)
-    bits = (np.uint32(exponent) | (word & np.uint32(mantissa))).astype(np.uint16)
-    return lax.bitcast_convert_type(bits, jnp.dtype(dtype)) - np.ones((), dtype)
+    bits = 10 if dtype == np.float16 else 7
+    return (word & np.uint32(2**bits - 1)).astype(np.int32).astype(dtype) * np.asarray(2.0**-bits, dtype)
 
 
 def normal32(pair):

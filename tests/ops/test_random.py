@@ -99,6 +99,21 @@ def test_two_runs_of_a_session_are_tensorflows(op, dtype, first, second, jit):
         assert np.max(np.abs(bits_of(values).ravel() - expected)) <= ulps
 
 
+@pytest.mark.parametrize("dtype, size", [(dtypes.float16, 1 << 13), (dtypes.bfloat16, 1 << 10)])
+def test_what_is_added_to_a_uniform_zero_stays(dtype, size):
+    # As samplers keep their logarithm finite: u * (1 - least) + least, where XLA would join constants that are added.
+    least = np.asarray(jax.numpy.finfo(dtype.numpy).tiny)
+
+    @jax.jit
+    def draw(generator):
+        u, _ = REGISTRY["RandomUniform"].function(np.array([size]), dtype=dtype, generator=generator)
+        return u, u * (1 - least) + least
+
+    u, shifted = draw(initial_generator(1, 2))
+    assert np.min(u) == 0
+    assert np.min(shifted) == least
+
+
 @pytest.mark.parametrize("op", ["RandomStandardNormal", "TruncatedNormal"])
 def test_many_normals_are_those_of_a_tensorflow_beside_us(op):
     size = 200_003
