@@ -76,11 +76,20 @@ def matrix_determinant(input):
 
 @lower("LogMatrixDeterminant")
 def log_matrix_determinant(input):
-    """The determinant's sign (its direction, if complex) and the logarithm of its absolute value, of the input's
-    dtype."""
+    """The determinant's sign (its direction, if complex) and the logarithm of its absolute value, of the input's dtype.
+
+    A logarithm that is not finite is infinite, below zero unless it is above, and the sign is 0 (determinant_op.cc).
+    """
     _need_square(input)
-    sign, log = jnp.linalg.slogdet(jnp.asarray(input))
-    return sign, log.astype(input.dtype)
+    factors, pivots, _ = lax.linalg.lu(jnp.asarray(input))
+    diagonal = jnp.diagonal(factors, axis1=-2, axis2=-1)
+    sizes = jnp.abs(diagonal)
+    log = jnp.sum(jnp.log(sizes), -1)
+    swaps = jnp.sum(pivots != np.arange(pivots.shape[-1], dtype=np.int32), -1) % 2
+    sign = jnp.where(swaps == 1, -1, 1) * jnp.prod(diagonal / sizes, -1)
+    is_finite = jnp.isfinite(log)
+    log = jnp.where(is_finite, log, jnp.where(log > 0, jnp.inf, -jnp.inf))
+    return jnp.where(is_finite, sign, 0).astype(input.dtype), log.astype(input.dtype)
 
 
 @lower("MatrixSolve", "BatchMatrixSolve")
@@ -190,8 +199,38 @@ def is_decomposed(input):
 def lu(input, *, output_idx_type):
     """L below the diagonal and U on and above it, and the order of rows p with input[p] = L U."""
     _need_square(input)
-    factors, _, order = lax.linalg.lu(jnp.asarray(input))
+    input = jnp.asarray(input)
+    if jnp.iscomplexobj(input) and 0 not in input.shape:
+        factor = _complex_lu
+        for _ in input.shape[:-2]:
+            factor = jax.vmap(factor)
+        factors, order = factor(input)
+    else:
+        factors, _, order = lax.linalg.lu(input)
     return factors, order.astype(output_idx_type.numpy)
+
+
+def _complex_lu(matrix):
+    """L, U and the order of rows of one matrix, with the pivot of greatest modulus.
+
+    LAPACK, under `lax.linalg.lu`, compares the sum of the parts' sizes instead, and so takes other rows than Eigen does.
+    """
+    places = np.arange(matrix.shape[0], dtype=np.int32)
+
+    def eliminate(k, carry):
+        matrix, order = carry
+        below = places > k
+        sizes = jnp.where(places >= k, jnp.abs(matrix[:, k]), -1)
+        row = jnp.min(jnp.where(sizes == jnp.max(sizes), places, places.size - 1))
+        swapped = jnp.where(places == k, row, jnp.where(places == row, k, places))
+        matrix, order = matrix[swapped], order[swapped]
+        pivot = matrix[k, k]
+        column = jnp.where(below, matrix[:, k] / jnp.where(pivot == 0, 1, pivot), 0)
+        rest = jnp.where(below, matrix[k], 0)
+        matrix = jnp.where((places == k) & below[:, None], column[:, None], matrix)
+        return matrix - column[:, None] * rest, order
+
+    return lax.fori_loop(0, matrix.shape[0], eliminate, (matrix, places))
 
 
 @check("MatrixInverse", "BatchMatrixInverse", "Lu")
