@@ -165,14 +165,16 @@ DIFFERENCES: tuple[Difference, ...] = (
     Difference(("UnravelIndex",), "1.15 does not check the indices, nor refuses to have none", only="refusal"),
     Difference(
         ("Substr",),
-        "2 does not leave out axes of size one before it counts those to broadcast",
+        "2 does not leave out axes of size one, before it counts those to broadcast nor in the result",
         lambda call: call.inputs["pos"].shape not in ((), call.inputs["input"].shape),
-        only="refusal",
     ),
     Difference(
         ("StringToNumber",),
-        "2 takes forms of numbers that 1.15 does not",
-        lambda call: _says(call, "string_tensor", b"+", b"x", b"X", b"n", b"N"),
+        "2 takes forms of numbers that 1.15 does not, and not white space for zero",
+        lambda call: (
+            _says(call, "string_tensor", b"+", b"x", b"X", b"n", b"N")
+            or not all(text.strip() for text in np.ravel(call.inputs["string_tensor"]))
+        ),
         only="refusal",
     ),
     Difference(
@@ -313,6 +315,8 @@ FINDS = (
         replace_control_characters=True,
         Tsplits=dtypes.int64,
     ),
+    find("UnicodeDecode", np.zeros((0,), object), input_encoding="nope", Tsplits=dtypes.int64),
+    find("StaticRegexReplace", text(b"\xe0\x80\x80\xed\xa0\x80"), pattern="x*", rewrite="-"),
     find("StaticRegexFullMatch", text(b""), pattern=r"\B"),
     find("StaticRegexFullMatch", text(b"\xffab"), pattern=r"\D[ab]{1,}"),
     find("StaticRegexFullMatch", text(b"ab"), pattern=r"ab(?=c)"),
