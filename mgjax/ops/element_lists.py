@@ -469,6 +469,9 @@ def _of_one_kind(item: Any, outer: ElementList) -> tuple[Any, ElementList]:
     ):
         return item, outer
     item = fitted(item, held)
+    if not jax.tree.leaves(outer.buffer):  # rows of which nothing is held, all alike
+        row = fitted(outer.buffer, item)
+        return item, outer.with_(buffer=jax.tree.map(lambda x: jnp.broadcast_to(x, (outer.capacity, *x.shape)), row))
     buffer = jax.vmap(lambda row: fitted(row, item))(outer.buffer)
     return item, outer.with_(buffer=buffer)
 

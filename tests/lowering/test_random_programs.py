@@ -32,7 +32,15 @@ BINARY = {
 }
 FEEDS = [np.float32([0.51, 1.47, -0.26]), np.float32([-1.03, 0.49, 0.24])]
 
+EXPLORES = bool(os.environ.get("MGJAX_EXPLORE"))
+
 values = st.integers(0, 9).map(lambda i: ("value", i))
+
+
+def explored(inner):
+    """What has not been tried often enough to stand among the programs of every run."""
+    yield st.tuples(st.just("array"), st.booleans(), inner, inner)
+    yield st.tuples(st.just("alternate"), inner, inner, inner)
 
 
 def extended(inner):
@@ -45,6 +53,7 @@ def extended(inner):
         st.tuples(st.just("count"), st.integers(0, 3), inner, inner),
         st.tuples(st.just("until"), st.sampled_from([0.9, 2.3]), st.integers(1, 3), inner, inner, inner),
         st.tuples(st.just("scan"), inner, inner),
+        *(explored(inner) if EXPLORES else ()),
     )
 
 
@@ -79,9 +88,44 @@ def build(program, known):
         body = lambda y, z: [build(step, [y, z, *known]) + 0.2, tf.sin(z) + y]  # noqa: E731
         start = [build(start, known), build(other, known)]
         return tf.add_n(tf.while_loop(goes_on, body, start, maximum_iterations=most))
+    if kind == "array":
+        return filled(*parts, known)
+    if kind == "alternate":
+        return alternated(*parts, known)
     start, step = parts
     rows = tf.stack([build(start, known), known[0]])
     return tf.reduce_sum(tf.map_fn(lambda row: build(step, [row, *known]), rows), 0)
+
+
+def rounds_of(x):
+    """How many rounds only the values say: from none to four."""
+    return tf.minimum(tf.cast(tf.reduce_sum(tf.abs(x)) * 1.3, tf.int32), 4)
+
+
+def filled(grows, start, step, known):
+    """The sum of what a loop puts into an array, which it reads too."""
+    count = rounds_of(known[0])
+    made = tf.TensorArray(tf.float32, 1 if grows else count + 1, grows, clear_after_read=False, element_shape=[3])
+    made = made.write(0, build(start, known))
+
+    def body(i, made):
+        last = made.read(i)
+        return i + 1, made.write(i + 1, build(step, [last, *known]))
+
+    return tf.reduce_sum(tf.while_loop(lambda i, made: i < count, body, [0, made])[1].stack(), 0)
+
+
+def alternated(start, first, second, known):
+    """What two steps in turn make of a value, beside an integer and a boolean."""
+    count = rounds_of(known[-1])
+
+    def body(i, flag, y):
+        taken = tf.cond(flag, lambda: build(first, [y, *known]), lambda: build(second, [y, *known]))
+        return i + 1, tf.logical_not(flag), taken * tf.cast(i + 1, tf.float32)
+
+    loop = [0, tf.reduce_sum(known[0]) > 0.0, build(start, known)]
+    i, flag, y = tf.while_loop(lambda i, flag, y: i < count, body, loop)
+    return tf.where(flag, y, -y) + tf.cast(i, tf.float32)
 
 
 FOUND = [
@@ -94,6 +138,8 @@ FOUND = [
         ("cond", 0.13, ("value", 7), ("unary", "tanh", ("value", 9)), ("unary", "stop", ("value", 7))),
         ("cond", -0.37, ("value", 8), ("unary", "tanh", ("value", 8)), ("value", 3)),
     ),
+    # Branches in turn.
+    ("alternate", ("unary", "total", ("value", 0)), ("binary", "mul", ("value", 0), ("value", 6)), ("value", 6)),
 ]
 
 
@@ -107,6 +153,11 @@ def check(program, generation):
             y = tf.identity(build(program, [x, tf.cos(x)]), "y")
             (dx,) = tf.gradients(y, x)
             fetches = ["y:0"] if dx is None else ["y:0", tf.convert_to_tensor(dx).name]
+            if (
+                EXPLORES and dx is not None and generation == "v2"
+            ):  # of the old loops TensorFlow has no second derivative
+                (ddx,) = tf.gradients(tf.sin(dx), x)
+                fetches += [] if ddx is None else [tf.convert_to_tensor(ddx).name]
             with tf.Session(config=plain_session()) as session:
                 wanted = [session.run(fetches, {"x:0": feed}) for feed in FEEDS]
             graph_def = graph.as_graph_def()
@@ -126,7 +177,7 @@ def test_programs_that_once_went_wrong_are_as_tensorflow_computes_them(program, 
 
 @pytest.mark.parametrize("generation", ["old", "v2"])
 @settings(
-    max_examples=300 if os.environ.get("MGJAX_EXPLORE") else 16,
+    max_examples=300 if EXPLORES else 16,
     deadline=None,
     # Shrinking builds hundreds of graphs.
     phases=[Phase.explicit, Phase.generate],

@@ -6,6 +6,7 @@ from numpy.testing import assert_allclose
 
 import mgjax
 from mgjax.errors import InvalidArgumentError, OpError
+from mgjax.ops import ElementList, Optional
 from tests.ops.live import tf
 
 
@@ -271,3 +272,13 @@ def test_zeros_like_lists_in_a_list_are_as_long_as_these():
     with tf.Session(graph=graph) as session:
         for fetch in ("two:0", "one:0"):
             assert fn({}, {}, fetch)[1].tolist() == session.run(fetch).tolist()
+
+
+def test_a_list_of_optionals_takes_a_value_after_nothing():
+    """So branches in turn push what they keep for their gradients, of which one keeps nothing."""
+    made = ElementList(None, 0, 0, None, np.dtype(object)).push(Optional([], False))
+    made = made.push(Optional([[np.float32(2.0)]], True))
+    first, second = (made.get(np.int32(i)) for i in range(2))
+    assert not first.has_value
+    assert second.has_value
+    assert second.alternatives[0][0] == 2.0
