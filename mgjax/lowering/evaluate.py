@@ -18,7 +18,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from mgjax import opdefs
-from mgjax.errors import FailedPreconditionError, InvalidArgumentError, OpError, UnsupportedError
+from mgjax.errors import (
+    FailedPreconditionError,
+    InternalError,
+    InvalidArgumentError,
+    NotFoundError,
+    OpError,
+    UnsupportedError,
+)
 from mgjax.ir import Block, Function, Operation, Value
 from mgjax.lowering.flags import Flags, describe
 from mgjax.ops import Claim, ElementList, Lowering, NeedsKnown, is_known
@@ -457,10 +464,23 @@ def flatten(outputs: Any) -> list[Any]:
     return flat
 
 
-def uninitialized(operation: Operation, value: Value) -> FailedPreconditionError:
-    """The error of reading a variable that has no value."""
-    is_branch = value.producer is not None and value.producer.kind in ("if", "undefined")
-    error = NotComputedError if is_branch else FailedPreconditionError
+_UPDATES_OF_RESOURCES = ("ResourceApply", "ResourceSparseApply")
+_USES_OF_RESOURCES = ("Resource", "AssignAddVariableOp", "AssignSubVariableOp", "VariableShape")
+
+
+def uninitialized(operation: Operation, value: Value) -> OpError:
+    """The error of an operation on a variable that has no value.
+
+    Its class is the one of TensorFlow 1.15: only reads fail their precondition; other ops do not find the resource, and
+    those of optimizers call it an internal error.
+    """
+    error: type[OpError] = FailedPreconditionError
+    if value.producer is not None and value.producer.kind in ("if", "undefined"):
+        error = NotComputedError
+    elif operation.kind.startswith(_UPDATES_OF_RESOURCES):
+        error = InternalError
+    elif operation.kind.startswith(_USES_OF_RESOURCES):
+        error = NotFoundError
     return error(
         f"Attempting to use uninitialized value {value.name.removesuffix(':0')} "
         f"(read by {operation.kind} '{operation.name}'; restore a checkpoint that has it, or run its initializer)",

@@ -8,7 +8,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 import mgjax
-from mgjax.errors import FailedPreconditionError, FeedError, UnknownNameError
+from mgjax.errors import FailedPreconditionError, FeedError, InternalError, NotFoundError, UnknownNameError
 from tests.live import meta_graph_of, tf
 
 Pair = namedtuple("Pair", ["left", "right"])
@@ -63,6 +63,28 @@ def test_an_uninitialized_variable_is_named(fn):
         fn({}, {"x:0": X}, "loss:0")
     with pytest.raises(FailedPreconditionError, match="uninitialized value w"):
         fn({}, {}, "w:0")
+
+
+@pytest.mark.parametrize(
+    "use, error",
+    [
+        (lambda w: tf.raw_ops.ReadVariableOp(resource=w, dtype=tf.float32), FailedPreconditionError),
+        (lambda w: tf.raw_ops.VariableShape(input=w), NotFoundError),
+        (lambda w: tf.raw_ops.AssignAddVariableOp(resource=w, value=[1.0]), NotFoundError),
+        (lambda w: tf.raw_ops.ResourceGather(resource=w, indices=[0], dtype=tf.float32), NotFoundError),
+        (lambda w: tf.raw_ops.ResourceScatterAdd(resource=w, indices=[0], updates=[1.0]), NotFoundError),
+        (lambda w: tf.raw_ops.ResourceApplyGradientDescent(var=w, alpha=0.1, delta=[1.0]), InternalError),
+    ],
+    ids=["read", "shape", "add", "gather", "scatter", "optimizer"],
+)
+def test_ops_on_an_uninitialized_resource_fail_as_in_tensorflow_1_15(use, error):
+    with tf.Graph().as_default() as graph:
+        used = use(tf.get_variable("w", [1], use_resource=True).handle)
+        name = used.name if isinstance(used, tf.Operation) else used.op.name
+    fn = mgjax.import_graph_def(graph.as_graph_def())
+    with pytest.raises(error, match="uninitialized value w") as raised:
+        fn({}, {}, name if isinstance(used, tf.Operation) else f"{name}:0")
+    assert raised.value.code == error.code
 
 
 @pytest.mark.parametrize("held, message", [
