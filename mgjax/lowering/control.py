@@ -19,6 +19,7 @@ from mgjax.lowering.functions import evaluate_batch_part, evaluate_for_start, ev
 from mgjax.lowering.gradients import evaluate_custom_gradient, evaluate_gradient
 from mgjax.lowering.hits import evaluate_bounded_hits
 from mgjax.lowering.loops import evaluate_while, is_plain
+from mgjax.lowering.on_host import run_block
 from mgjax.lowering.padded import (
     evaluate_padded_partition,
     evaluate_padded_suppression,
@@ -36,7 +37,10 @@ def evaluate_if(evaluator: Evaluator, operation: Operation, environment: Environ
     predicate = environment[operation.operands[0]]
     then, otherwise = operation.regions
     if is_known(predicate) or not isinstance(predicate, jax.core.Tracer):
-        return evaluator.block(then if np.asarray(predicate) else otherwise, (), environment)
+        block = then if np.asarray(predicate) else otherwise
+        if operation in evaluator.placement.on_host and environment.needs is None:
+            return run_block(evaluator, block, (), environment)
+        return evaluator.block(block, (), environment)
 
     wanted = [i for i, value in enumerate(operation.results) if value.uses or _is_result(value, operation.block)]
 

@@ -28,6 +28,7 @@ from mgjax.errors import (
 )
 from mgjax.ir import Block, Function, Operation, Value
 from mgjax.lowering.flags import Flags, describe
+from mgjax.lowering.placement import Placement
 from mgjax.ops import Claim, ElementList, Lowering, NeedsKnown, is_known
 from mgjax.passes import UNCHECKED
 
@@ -44,9 +45,10 @@ class Environment(dict[Value, Any]):
         sides: the predicates of the branches around what is evaluated, each with the side that it stands on.
         needs: takes how many rounds a loop ran for which there was no room (`mgjax.lowering.loops`); None where loops can
             look at their values themselves.
+        fixed: the values that a device program may be compiled for: they are NumPy, and the same each time, or seldom others.
     """
 
-    __slots__ = ("flags", "is_in_order", "is_inside_jit", "is_replay", "needs", "raises", "sides")
+    __slots__ = ("fixed", "flags", "is_in_order", "is_inside_jit", "is_replay", "needs", "raises", "sides")
 
     def __init__(
         self,
@@ -57,8 +59,10 @@ class Environment(dict[Value, Any]):
         is_inside_jit: bool = False,
         needs: dict[int, Any] | None = None,
         is_replay: bool = False,
+        fixed: Iterable[Value] = (),
     ):
         super().__init__(values)
+        self.fixed: dict[Value, None] = dict.fromkeys(fixed)
         self.flags = flags
         self.needs = needs
         self.raises = raises
@@ -130,6 +134,15 @@ class NeedsValue(Exception):
         self.value = value
 
 
+class NeedsHost(Exception):
+    """An operation that no device program can hold: only the host can run it."""
+
+    def __init__(self, operation: Operation, reason: str):
+        super().__init__(f"{operation!r} cannot be compiled: {reason}")
+        self.operation = operation
+        self.reason = reason
+
+
 class NotComputedError(FailedPreconditionError):
     """An operation takes what the side of a branch that ran does not give."""
 
@@ -176,6 +189,9 @@ class Printer(Protocol):
     def print(self, operation: Operation, write: Callable[[], None]) -> None:
         """Writes, or keeps for later what `write` does."""
 
+    def begin(self, operations: Iterable[Operation]) -> None:
+        """Lets the operations print again: they are run once more because a loop goes round."""
+
     def end(self, operations: Iterable[Operation]) -> None:
         """Waits for what the operations print, and lets them print no more in this run."""
 
@@ -218,11 +234,11 @@ class Evaluator:
         # The functions that call themselves, ordered; everything else was put in the place of its calls.
         self.recursive: dict[str, Function] = {}
         self._steps: dict[Operation, Step] = {}
-        # What lowerings of loops know: loops that only the host can run, upper bounds of counters, rounds compiled there.
-        self.on_host: set[Operation] = set()
+        self.placement = Placement(lowerings)
+        # What lowerings of loops know: upper bounds of counters, room for lists, what was compiled of blocks on the host.
         self.bounds: dict[Value, int] = {}
-        self.compiled_rounds: dict[Any, Any] = {}
         self.rooms = Rooms()
+        self.host_blocks: dict[Any, Any] = {}
 
     def run(self, operations: Iterable[Operation], environment: Environment) -> None:
         """Evaluates the operations in order; adds their results to the environment."""

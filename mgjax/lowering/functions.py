@@ -11,9 +11,10 @@ import numpy as np
 
 from mgjax.errors import FailedPreconditionError, InvalidArgumentError, ResourceExhaustedError
 from mgjax.ir import Operation
-from mgjax.lowering.evaluate import Environment, Evaluator
+from mgjax.lowering.evaluate import Environment, Evaluator, NeedsHost
 from mgjax.lowering.gradients import evaluate_region
-from mgjax.lowering.loops import NeedsHost, is_plain
+from mgjax.lowering.loops import is_plain
+from mgjax.lowering.on_host import run_block
 from mgjax.ops import claim
 
 
@@ -23,9 +24,11 @@ def evaluate_recursion(evaluator: Evaluator, operation: Operation, environment: 
     if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(arguments)):
         raise NeedsHost(operation, "a function calls itself as often as its values say")
     body = evaluator.recursive[operation.attributes["f"].name].body
-    inner = Environment((), environment.flags, raises=environment.raises, is_inside_jit=environment.is_inside_jit)
     try:
-        return evaluator.block(body, arguments, inner)
+        if environment.needs is None:
+            return run_block(evaluator, body, arguments, environment)
+        with jax.ensure_compile_time_eval():
+            return run_block(evaluator, body, arguments, environment)
     except RecursionError as error:
         message = "the function calls itself more often than there is room for on Python's stack"
         raise ResourceExhaustedError(message, operation.name) from error
@@ -65,7 +68,7 @@ def evaluate_map(evaluator: Evaluator, operation: Operation, environment: Enviro
         found, failed, needs = evaluate_region(evaluator, region, [*values, *captured], environment)
         return [jnp.asarray(array) if is_plain(array) else array for array in found], jnp.asarray(failed), needs
 
-    if operation in evaluator.on_host:
+    if operation in evaluator.placement.on_host:
         # A loop of the function must know its values: row by row.
         each = [row(*values)[:2] for values in zip(*map(np.asarray, arrays[:count]), strict=True)]
         results, failed = jax.tree.map(lambda *values: jnp.stack(values), *each)

@@ -7,8 +7,8 @@ there is none it is guessed. The compiled loop then counts its rounds, and gives
 there was not room for so many (`Environment.needs`): whoever runs the program makes room and runs it again. In the caller's
 own `jit` nobody can do that, and the caller has to give a bound.
 
-What no compiled loop can hold runs on the host, round by round, each compiled: a loop that changes a shape, or whose body is a
-host step.
+What no compiled loop can hold runs on the host (`mgjax.lowering.on_host`): a loop that changes a shape, carries strings, or
+has a host step in it.
 """
 
 from __future__ import annotations
@@ -24,13 +24,11 @@ import numpy as np
 
 from mgjax.errors import OpError, ResourceExhaustedError, UnsupportedError
 from mgjax.ir import Block, Operation, Value, walk
-from mgjax.lowering.evaluate import Environment, Evaluator, NeedsValue, NotComputedError
-from mgjax.lowering.flags import NOTHING, Flags, Sites
-from mgjax.ops import ANY, ElementList, HostObject, PieceList, claim, fitted, is_known
+from mgjax.lowering.evaluate import Environment, Evaluator, NeedsHost, NotComputedError
+from mgjax.lowering.flags import NOTHING
+from mgjax.lowering.on_host import run_loop
+from mgjax.ops import ANY, ElementList, PieceList, claim, fitted, is_known
 from mgjax.passes import PRINTED, free_values
-
-_ROOM = 4
-"""Elements: what a round on the host may add to a list."""
 
 _FIRST_ROOM = 32
 """Rounds: the first guess for how many a loop needs room."""
@@ -42,18 +40,6 @@ Not for ever: what it computes then may be wrong, and its end depend on that."""
 
 _LARGEST_ROOM = 1 << 28
 """Bytes: a list that would be larger, by a bound that is not exact, starts with a guess."""
-
-_STATIC_SIZE = 64
-"""Elements: smaller NumPy arrays that a round on the host captures are part of its program."""
-
-
-class NeedsHost(Exception):
-    """A loop that only the host can run."""
-
-    def __init__(self, operation: Operation, reason: str):
-        super().__init__(f"{operation!r} cannot be compiled: {reason}")
-        self.operation = operation
-        self.reason = reason
 
 
 class _TooLarge(Exception):
@@ -93,7 +79,7 @@ class Room:
 def evaluate_while(evaluator: Evaluator, operation: Operation, environment: Environment) -> Sequence[Any]:
     """The final values of what the loop carries; those that are known while tracing stay NumPy."""
     initial = [environment[value] for value in operation.operands]
-    if operation in evaluator.on_host:
+    if operation in evaluator.placement.on_host:
         return _run_on_host(evaluator, operation, initial, environment)
     if _holds_objects(operation):
         raise NeedsHost(operation, "it carries values that no device holds")
@@ -115,6 +101,18 @@ def evaluate_while(evaluator: Evaluator, operation: Operation, environment: Envi
             raise NeedsHost(operation, "nothing bounds its rounds")
         if not evaluator.rooms.enlarge({number: need}):
             return results
+
+
+def _run_on_host(
+    evaluator: Evaluator, operation: Operation, initial: list[Any], environment: Environment
+) -> Sequence[Any]:
+    if environment.needs is None:
+        return run_loop(evaluator, operation, initial, environment)
+    captured = [environment[v] for region in operation.regions for v in free_values(region) if v in environment]
+    if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves([initial, captured])):
+        raise NeedsHost(operation, "it is part of what is compiled")
+    with jax.ensure_compile_time_eval():
+        return run_loop(evaluator, operation, initial, environment)
 
 
 def _compiled_loop(
@@ -450,102 +448,6 @@ def _known_values(evaluator: Evaluator, block: Block, environment: Environment) 
                 continue  # it fails if it runs
             known.update((v, x) for v, x in zip(operation.results, results, strict=True) if is_plain(x) and is_known(x))
     return known
-
-
-# ---- on the host
-
-
-def _run_on_host(
-    evaluator: Evaluator, operation: Operation, carried: list[Any], environment: Environment
-) -> Sequence[Any]:
-    """Round by round, each compiled as far as it can be."""
-    condition, body = operation.regions
-    captured = {v: environment[v] for region in operation.regions for v in free_values(region) if v in environment}
-    if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves([carried, list(captured.values())])):
-        raise NeedsHost(operation, "it is part of what is compiled")
-    before = list(carried)
-    may_repeat = _prints(body) and any(isinstance(x, ElementList) for x in carried)
-    carried = [_with_room(_entered(array)) for array in carried]
-    sites = None if environment.flags is None else environment.flags.sites
-    while bool(np.asarray(_round(evaluator, condition, carried, captured, sites)[0]).reshape(())):
-        given = [_with_room(array) for array in carried]
-        with evaluator.printer.holding(may_repeat) as forget:
-            while (carried := _round(evaluator, body, given, captured, sites)) and any(map(_is_overfull, carried)):
-                forget()
-                given = [_enlarged(array) for array in given]
-    return [_left(array, old) for array, old in zip(carried, before, strict=True)]
-
-
-def _entered(array: Any) -> Any:
-    if not isinstance(array, ElementList) or isinstance(array, PieceList) or array.is_fixed:
-        return array
-    return array.with_(length=jnp.asarray(array.length, np.int32), is_fixed=True)
-
-
-def _left(array: Any, before: Any) -> Any:
-    if not isinstance(array, ElementList) or not isinstance(before, ElementList) or before.is_fixed:
-        return array
-    return array.with_(length=int(array.length), is_fixed=False)
-
-
-def _is_overfull(array: Any) -> bool:
-    return isinstance(array, ElementList) and int(array.length) > array.capacity
-
-
-def _enlarged(array: Any) -> Any:
-    return array.with_capacity(4 * array.capacity) if isinstance(array, ElementList) and array.is_fixed else array
-
-
-def _with_room(array: Any) -> Any:
-    """A list with room for what a round may add, in steps that keep the number of programs small."""
-    if not isinstance(array, ElementList) or isinstance(array.length, int):
-        return array
-    return array if int(array.length) + _ROOM <= array.capacity else array.with_capacity(2 * array.capacity + _ROOM)
-
-
-def _round(
-    evaluator: Evaluator, block: Block, carried: Sequence[Any], captured: dict[Value, Any], sites: Sites | None
-) -> list[Any]:
-    compiled = evaluator.compiled_rounds
-    static = {v: x for v, x in captured.items() if isinstance(x, np.ndarray) and x.size <= _STATIC_SIZE}
-    key = (block, tuple((x.dtype.str, x.shape, x.tobytes()) for x in static.values() if x.dtype.kind != "O"))
-    if key not in compiled and not any(_is_opaque(array) for array in [*carried, *captured.values()]):
-
-        def step(carried: Sequence[Any], given: dict[int, Any], names: tuple[Value, ...]) -> tuple[list[Any], Any, Any]:
-            flags = None if sites is None else Flags(sites)
-            inner = Environment({**static, **{names[i]: array for i, array in given.items()}}, flags, needs={})
-            inner.is_in_order = True
-            arrays = [_as_carried(array) for array in evaluator.block(block, carried, inner)]
-            return arrays, None if flags is None else flags.first(), inner.needs
-
-        compiled[key] = jax.jit(step, static_argnums=2)
-    failed: Any = NOTHING
-    if compiled.get(key) is not None:
-        names = tuple(value for value in captured if value not in static)
-        try:
-            arrays, failed, needs = compiled[key](list(carried), {i: captured[v] for i, v in enumerate(names)}, names)
-            if needs and evaluator.rooms.enlarge(needs):
-                del compiled[key]
-                return _round(evaluator, block, carried, captured, sites)
-            if sites is None or failed == NOTHING:
-                return list(arrays)
-        except (NeedsValue, NeedsHost):
-            compiled[key] = None
-    # One by one, where errors are raised with all that they tell.
-    flags = None if sites is None else Flags(sites)
-    arrays = evaluator.block(block, carried, Environment(captured, flags, is_replay=failed != NOTHING))
-    if flags is not None:
-        flags.raise_first(failed)
-    return [np.asarray(x) if is_plain(x) else x for x in arrays]
-
-
-def _is_opaque(array: Any) -> bool:
-    return (
-        array is None
-        or isinstance(array, HostObject)
-        or (isinstance(array, ElementList) and array.holds_strings)
-        or (is_plain(array) and not isinstance(array, jax.Array) and np.asarray(array).dtype.kind in "OSU")
-    )
 
 
 def _holds_objects(operation: Operation) -> bool:

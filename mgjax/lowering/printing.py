@@ -65,6 +65,10 @@ class Printer:
             jax.effects_barrier()
             self._done |= prints
 
+    def begin(self, operations: Iterable[Operation]) -> None:
+        """Lets the operations print again: they are run once more because a loop goes round."""
+        self._done.difference_update(operations)
+
     def print(self, operation: Operation, write: Callable[[], None]) -> None:
         """Writes, or keeps for later what `write` does."""
         if operation in self._done:

@@ -68,7 +68,7 @@ def test_a_large_constant_is_an_argument_of_the_compiled_program(graph):
     _, product = graph.function({}, {"x": 2.0}, "mul:0")
     np.testing.assert_array_equal(product, 2 * values)
     (program,) = graph.function._programs.values()
-    (stage,) = program._plan()
+    (stage,) = program.stages.plan()
     assert any(value.name == "table:0" for value in stage.takes)
 
 
