@@ -38,7 +38,7 @@ _TURNED = {0x1A: 0x1C, 0x1C: 0x7F, 0x7F: 0x1A}
 
 def characters(text: bytes, encoding: str) -> Iterator[Character]:
     """The characters of a string; raises `InvalidArgumentError` for an unknown encoding."""
-    codec = codec_of(encoding)
+    codec = _codec(encoding)
     if codec in _MARKED:
         return _marked(text, codec)
     if codec in _UNITS:
@@ -46,8 +46,8 @@ def characters(text: bytes, encoding: str) -> Iterator[Character]:
     return _in_bytes(text, codec)
 
 
-def codec_of(encoding: str) -> str:
-    """The name that Python has for an encoding; raises `InvalidArgumentError` for an unknown one."""
+def _codec(encoding: str) -> str:
+    """The name that Python has for an encoding."""
     try:
         codec = _OTHER_NAMES.get(encoding.lower()) or codecs.lookup(encoding).name
     except LookupError:

@@ -6,13 +6,18 @@ that tries one way after the other would try them; of two that come to the same 
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from typing import Protocol
 
 from mgjax.errors import InvalidArgumentError, UnsupportedError
-from mgjax.host.re2_trees import CHARACTER, Characters, Choice, Empty, Group, Node, Repeat, Sequence
+from mgjax.host.re2_trees import Characters, Choice, Empty, Group, Node, Repeat, Sequence
 
 _MOST_INSTRUCTIONS = 20_000
+_WELL_FORMED = re.compile(
+    rb"[\x00-\x7f]|[\xc2-\xdf][\x80-\xbf]|\xe0[\xa0-\xbf][\x80-\xbf]|[\xe1-\xef][\x80-\xbf]{2}"
+    rb"|\xf0[\x90-\xbf][\x80-\xbf]{2}|[\xf1-\xf3][\x80-\xbf]{3}|\xf4[\x80-\x8f][\x80-\xbf]{2}"
+)
 _TAKE, _SPLIT, _JUMP, _SAVE, _PLACE, _MATCH = range(6)
 
 
@@ -172,7 +177,7 @@ def _character(text: bytes, at: int) -> tuple[int | None, int]:
     """The code point at byte `at`, None where no character is, and its number of bytes."""
     if at >= len(text):
         return None, 0
-    match = CHARACTER.match(text, at)
+    match = _WELL_FORMED.match(text, at)
     return (None, 1) if match is None else (ord(match[0].decode("utf-8", "surrogatepass")), len(match[0]))
 
 

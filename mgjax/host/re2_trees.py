@@ -4,17 +4,11 @@ from __future__ import annotations
 
 import itertools
 import math
-import re
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 LAST = sys.maxunicode
-#: A character in UTF-8, of which a surrogate is one.
-CHARACTER = re.compile(
-    rb"[\x00-\x7f]|[\xc2-\xdf][\x80-\xbf]|\xe0[\xa0-\xbf][\x80-\xbf]|[\xe1-\xef][\x80-\xbf]{2}"
-    rb"|\xf0[\x90-\xbf][\x80-\xbf]{2}|[\xf1-\xf3][\x80-\xbf]{3}|\xf4[\x80-\x8f][\x80-\xbf]{2}"
-)
 Ranges = list[tuple[int, int]]
 
 

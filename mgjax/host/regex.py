@@ -7,9 +7,12 @@ import re
 import numpy as np
 
 from mgjax.host import re2
-from mgjax.host.re2_trees import CHARACTER
 from mgjax.host.strings import as_bytes, each
 from mgjax.ops import lower
+
+_CHARACTER = re.compile(
+    rb"[\x00-\x7f]|[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}|.", re.DOTALL
+)
 
 
 @lower("RegexReplace", host=True)
@@ -60,10 +63,9 @@ def _replace(input, pattern, rewrite, everywhere):
             if match.start() == match.end() == last:
                 # An empty match right after a match does not count; the next character is passed over.
                 at = match.end()
-                skipped = CHARACTER.match(text, at)
-                end = skipped.end() if skipped else at + 1
-                result.append(text[at:end])
-                at = end
+                skipped = _CHARACTER.match(text, at)
+                result.append(skipped[0] if skipped else b"")
+                at = skipped.end() if skipped else at + 1
                 continue
             result.append(expand(match))
             at = last = match.end()

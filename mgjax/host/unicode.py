@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from mgjax.errors import InvalidArgumentError
-from mgjax.host.encodings import characters, codec_of
+from mgjax.host.encodings import characters
 from mgjax.host.strings import as_bytes, each, strings
 from mgjax.ops import lower
 
@@ -26,7 +26,6 @@ def unicode_decode(
 ):
     """The code points of all strings, int32[n], and where those of each string begin."""
     _check_replacement(replacement_char)
-    codec_of(input_encoding)  # known, even if there is no string
     rows = [
         _code_points(as_bytes(text), input_encoding, errors, replacement_char, replace_control_characters)
         for text in input.ravel()
@@ -41,7 +40,6 @@ def unicode_decode_with_offsets(
 ):
     """As `unicode_decode`, and the byte at which each code point begins in its string."""
     _check_replacement(replacement_char)
-    codec_of(input_encoding)  # known, even if there is no string
     rows = [
         _code_points(as_bytes(text), input_encoding, errors, replacement_char, replace_control_characters)
         for text in input.ravel()
@@ -81,7 +79,6 @@ def unicode_transcode(
     replace_control_characters=False,
 ):
     """Strings from one encoding to another."""
-    codec_of(input_encoding)  # known, even if there is no string
     _check_replacement(replacement_char)
 
     def transcode(text):

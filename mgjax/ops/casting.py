@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import jax
 import jax.numpy as jnp
 import ml_dtypes
 import numpy as np
@@ -181,4 +182,18 @@ binary(
     "y",
 )
 table({"Invert": alike("invert"), "PopulationCount": both(population_count)}, "x")
-table({"NextAfter": alike("nextafter")}, "x1", "x2")
+
+
+@jax.custom_jvp
+def next_after(x1, x2):
+    return jnp.nextafter(x1, x2)
+
+
+@next_after.defjvp
+def next_after_jvp(primals, tangents):
+    """A step of no length: `x1` passes through, as in TensorFlow's gradient."""
+    result = next_after(*primals)
+    return result, jnp.broadcast_to(tangents[0], result.shape)
+
+
+table({"NextAfter": (next_after, np.nextafter)}, "x1", "x2")

@@ -77,7 +77,7 @@ def fused_resize_and_pad_conv_2d(
     input, size: Static, paddings: Static, filter, *, mode, strides, padding, resize_align_corners=False
 ):
     """Convolution of an image resized by bilinear interpolation and continued by reflection."""
-    resized = resizing.resize_bilinear(input, size, align_corners=resize_align_corners).astype(input.dtype)
+    resized = resizing.interpolated(jnp.asarray(input), size, resize_align_corners)
     return fused_pad_conv_2d(resized, paddings, filter, mode=mode, strides=strides, padding=padding)
 
 

@@ -32,8 +32,8 @@ def ctc_loss(
     """
     if inputs.shape[1] == 0:
         raise InvalidArgumentError("batch_size must not be 0")
-    labels, lengths = _rows(inputs.shape, labels_indices, labels_values, preprocess_collapse_repeated)
-    too_long = lengths > sequence_length
+    labels, lengths, counts = _rows(inputs.shape, labels_indices, labels_values, preprocess_collapse_repeated)
+    too_long = counts > sequence_length
     loss, gradient = _loss(inputs, labels, jnp.where(too_long, 0, lengths), sequence_length, ctc_merge_repeated)
     instead = inputs.dtype.type(0 if ignore_longer_outputs_than_inputs else np.nan)
     empty = sequence_length == 0
@@ -42,47 +42,59 @@ def ctc_loss(
 
 
 @check("CTCLoss")
-def labels_fit(
-    inputs,
-    labels_indices,
-    labels_values,
-    sequence_length,
-    preprocess_collapse_repeated=False,
-    ignore_longer_outputs_than_inputs=False,
-):
-    time, batch, _ = inputs.shape
+def labels_fit(inputs, labels_indices, labels_values, sequence_length, ignore_longer_outputs_than_inputs=False):
+    time, batch, classes = inputs.shape
     if not batch:
         return
     yield claim(sequence_length <= time, f"sequence_length{{at}} <= {time}")
     rows = labels_indices[:, 0]
     message = "label SparseTensor is not valid: indices{at} = {value} is out of bounds"
     yield claim((rows >= 0) & (rows < batch), message, value=labels_indices)
+    required = _counts(labels_indices, batch)
+    yield claim(required > 0, "Labels length is zero in batch{at}")
+    is_null, xp = labels_values >= classes - 1, array_module(labels_indices, labels_values)
+    after_null = xp.roll(is_null, 1) & (xp.roll(rows, 1) == rows) & (np.arange(len(labels_values)) > 0)
+    yield claim(
+        is_null | ~after_null, "Saw a non-null label (index >= num_classes - 1) following a null label: labels{at} = {value}",
+        value=labels_values,
+    )  # fmt: skip
+    yield claim(
+        labels_values >= 0, "All labels must be nonnegative integers: labels{at} = {value}", value=labels_values
+    )
     if not ignore_longer_outputs_than_inputs:
-        _, required = _rows(inputs.shape, labels_indices, labels_values, preprocess_collapse_repeated)
         message = "Not enough time for target transition sequence (required: {value}, available: {available})"
         available = array_module(sequence_length).max(sequence_length) if batch == 1 else "less"
-        yield claim(
-            (required <= sequence_length) | (sequence_length == 0), message, value=required, available=available
-        )
+        yield claim(required <= sequence_length, message, value=required, available=available)
+
+
+def _counts(indices, batch):
+    """How many labels each batch entry has."""
+    xp = array_module(indices)
+    return xp.sum(indices[:, :1] == np.arange(batch), 0)
 
 
 def _rows(shape, indices, values, collapse):
-    """The labels of each batch entry `[batch, longest]`, and how many there are."""
-    time, batch, _ = shape
+    """The labels of each batch entry `[batch, longest]`, how many they are, and how many were given.
+
+    What is no label but the blank or beyond, as rows are padded with, is left out (ctc_loss_calculator.h).
+    """
+    time, batch, classes = shape
     rows = jnp.asarray(indices)[:, 0]
     values = jnp.asarray(values, jnp.int32)
     count = values.shape[0]
     if collapse:
-        repeats = (values == jnp.roll(values, 1)) & (rows == jnp.roll(rows, 1)) & (np.arange(count) > 0)
+        skipped = (values == jnp.roll(values, 1)) & (rows == jnp.roll(rows, 1)) & (np.arange(count) > 0)
     else:
-        repeats = jnp.zeros(count, bool)
-    lengths = jnp.zeros(batch, jnp.int32).at[rows].add(jnp.where(repeats, 0, 1).astype(jnp.int32))
+        skipped = jnp.zeros(count, bool)
+    skipped |= values >= classes - 1
+    lengths = jnp.zeros(batch, jnp.int32).at[rows].add(jnp.where(skipped, 0, 1).astype(jnp.int32))
     starts = jnp.cumsum(lengths) - lengths
-    places = jnp.cumsum(~repeats) - 1 - starts[rows]
+    places = jnp.cumsum(~skipped) - 1 - starts[rows]
     # Labels beyond the time steps have no path; `ctc_loss` deals with their entries.
     longest = min(count, time)
-    places = jnp.where(repeats, longest, places)
-    return jnp.zeros([batch, longest], jnp.int32).at[rows, places].set(values, mode="drop"), lengths
+    places = jnp.where(skipped, longest, places)
+    labels = jnp.zeros([batch, longest], jnp.int32).at[rows, places].set(values, mode="drop")
+    return labels, lengths, _counts(jnp.asarray(indices), batch)
 
 
 def _loss(inputs, labels, lengths, sequence_length, merge):

@@ -71,6 +71,8 @@ def _invertible(matrix):
 @lower("MatrixDeterminant", "BatchMatrixDeterminant")
 def matrix_determinant(input):
     _need_square(input)
+    if not input.shape[-1]:  # of which JAX has no derivative
+        return jnp.ones(input.shape[:-2], input.dtype)
     return jnp.linalg.det(jnp.asarray(input))
 
 
@@ -308,17 +310,6 @@ def batch_matrix_set_diag(input, diagonal):
     rows, columns = input.shape[-2:]
     padded = jnp.pad(diagonal, [(0, 0)] * (diagonal.ndim - 1) + [(0, rows - diagonal.shape[-1])])
     return jnp.where(np.eye(rows, columns, dtype=bool), padded[..., None], input)
-
-
-@lower("BatchMatrixBandPart")
-def batch_matrix_band_part(input, num_lower, num_upper):
-    """`input` within the band of so many diagonals below and above the main one (negative: all)."""
-    input = jnp.asarray(input)
-    rows, columns = input.shape[-2:]
-    below = np.arange(rows)[:, None] - np.arange(columns)
-    num_lower, num_upper = jnp.asarray(num_lower), jnp.asarray(num_upper)
-    inside = ((num_lower < 0) | (below <= num_lower)) & ((num_upper < 0) | (-below <= num_upper))
-    return jnp.where(inside, input, jnp.zeros((), input.dtype))
 
 
 def _logarithm(matrix):

@@ -130,7 +130,7 @@ def cross(a, b):
 # Bands and diagonals of the last two axes
 
 
-@lower("MatrixBandPart")
+@lower("MatrixBandPart", "BatchMatrixBandPart")
 def matrix_band_part(input, num_lower, num_upper):
     """The matrices with zeros outside the band; a negative number keeps the whole triangle."""
     xp = array_module(input, num_lower, num_upper)

@@ -43,7 +43,11 @@ def _along(axis, weights):
 @lower("ResizeBilinear")
 def resize_bilinear(images, size: Static, *, align_corners=False, half_pixel_centers=False):
     """Interpolates between the nearest two pixels along each axis; float32."""
-    images = jnp.asarray(images).astype(np.float32)
+    return interpolated(jnp.asarray(images).astype(np.float32), size, align_corners, half_pixel_centers)
+
+
+def interpolated(images, size, align_corners, half_pixel_centers=False):
+    """`resize_bilinear` in the dtype of `images`."""
     # Columns first, as resize_bilinear_op.cc does; clamped pixels keep their weights.
     for axis, new_size in zip((2, 1), (int(size[1]), int(size[0])), strict=True):
         place = _coordinates(images.shape[axis], new_size, align_corners, half_pixel_centers)
@@ -52,7 +56,7 @@ def resize_bilinear(images, size: Static, *, align_corners=False, half_pixel_cen
             continue
         first = _take(images, np.maximum(low, 0), axis)
         second = _take(images, np.minimum(low + 1, images.shape[axis] - 1), axis)
-        images = first + (second - first) * _along(axis, place - low.astype(np.float32))
+        images = first + (second - first) * _along(axis, place - low.astype(np.float32)).astype(images.dtype)
     return images
 
 

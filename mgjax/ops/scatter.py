@@ -52,6 +52,9 @@ def scatter_nd(ref, indices, updates, how):
         return ref.at[columns].max(updates, mode="drop")
     if how == "add":
         return ref.at[columns].add(updates, mode="drop")
+    if how == "subtract" and ref.dtype == bool:  # in C++ the difference of unlike booleans is not zero
+        odd = jnp.zeros(ref.shape, np.int32).at[columns].add(updates.astype(np.int32), mode="drop") % 2 == 1
+        return ref ^ odd
     if how == "subtract":
         return ref.at[columns].add(-updates, mode="drop")
     if how == "multiply":
@@ -107,6 +110,8 @@ def _scatter_known(ref, columns, updates, how):
         np.multiply.at(divisor, columns, updates)
         quotient = np.abs(result) // np.abs(divisor)
         result = (np.sign(result) * np.sign(divisor) * quotient).astype(result.dtype)
+    elif how == "subtract" and result.dtype == bool:
+        np.logical_xor.at(result, columns, updates)
     else:
         _UFUNCS[how].at(result, columns, updates)
     return result

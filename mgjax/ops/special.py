@@ -6,6 +6,7 @@ they need a caller who compiles in the 64-bit mode.
 
 from __future__ import annotations
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
@@ -28,13 +29,24 @@ def _of_positive(function, **at):
     return run
 
 
+@jax.custom_jvp
 def zeta(x, q):
-    """Hurwitz's function, with the poles that 1.15's Eigen gives it (`zeta_impl`): inf at 1 and at integers not above 0."""
+    """Hurwitz's function, with the poles that 1.15's Eigen gives it (`zeta_impl`): inf at 1 and at integers not above 0.
+
+    It has a derivative by `q` alone, as in TensorFlow.
+    """
     x, q = jnp.broadcast_arrays(x, q)
     number = x.dtype.type
     value = jnp.where((q <= 0) & (x != jnp.floor(x)), number(np.nan), lax.zeta(x, q))
     value = jnp.where((q <= 0) & (q == jnp.floor(q)), number(np.inf), value)
     return jnp.where(x == 1, number(np.inf), jnp.where(x < 1, number(np.nan), value))
+
+
+@zeta.defjvp
+def zeta_jvp(primals, tangents):
+    x, q = primals
+    value = zeta(x, q)
+    return value, jnp.broadcast_to(-x * zeta(x + x.dtype.type(1), q) * tangents[1], value.shape)
 
 
 def polygamma(a, x):
@@ -43,7 +55,7 @@ def polygamma(a, x):
     one = a.dtype.type(1)
     sign = jnp.where(a % 2 == 0, -one, one)
     value = jnp.where(a == 0, digamma(x), sign * jnp.exp(lax.lgamma(a + one)) * zeta(a + one, x))
-    return jnp.where(a == jnp.floor(a), value, a.dtype.type(np.nan))
+    return value * jnp.where(a == jnp.floor(a), one, a.dtype.type(np.nan))
 
 
 def betainc(a, b, x):

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,7 +14,7 @@ import numpy as np
 from mgjax.errors import InvalidArgumentError, OutOfRangeError, UnimplementedError
 from mgjax.ops.registry import NeedsKnown, Static, check, claim, is_known, lower
 from mgjax.ops.scatter import check_nd_shapes, check_rows, scatter_nd, scatter_rows
-from mgjax.ops.slicing import vectors_within, within
+from mgjax.ops.slicing import gather_nd, vectors_within, within
 from mgjax.shapes import describe
 
 
@@ -126,6 +128,10 @@ def _scatter(how):
 
 def _resource_scatter(how):
     def resource_scatter(resource, indices, updates):
+        # Of the updates only the number counts (resource_variable_ops.cc).
+        rows = indices.shape + resource.shape[1:]
+        if updates.shape and updates.size == math.prod(rows):
+            updates = updates.reshape(rows)
         return scatter_rows(resource, indices, updates, how)
 
     return resource_scatter
@@ -190,11 +196,7 @@ def gathered(resource, indices, batch_dims=0):
 
 @lower("ResourceGatherNd", reads=("resource",))
 def resource_gather_nd(resource, indices):
-    columns = [indices[..., i] for i in range(indices.shape[-1])]
-    if not columns:
-        return jnp.broadcast_to(resource, indices.shape[:-1] + resource.shape)
-    columns = [jnp.where(x < 0, n, x) for x, n in zip(columns, resource.shape, strict=False)]
-    return jnp.asarray(resource).at[tuple(columns)].get(mode="fill", fill_value=0)
+    return gather_nd(resource, indices)
 
 
 @check("ResourceGatherNd")

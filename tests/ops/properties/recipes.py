@@ -6,7 +6,7 @@ The function of the op's family then gives the inputs; an op without a family is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from mgjax import dtypes
 from mgjax.dtypes import DType
 from mgjax.opdefs import Arg, AttrDef, OpDef
+from mgjax.ops import REGISTRY
 from tests.ops.properties.comparison import EXACT, Bound
 from tests.ops.properties.kernels import kernels_of, op_def_of
 from tests.ops.properties.values import FLAVORS, values
@@ -25,10 +26,16 @@ T = TypeVar("T")
 SIZES = (0, 1, 2, 3, 4, 5)
 MOST_ELEMENTS = 240
 
+COMPUTED = tuple(d for d in dtypes.ALL if d not in (dtypes.resource, dtypes.variant))
+ANY_TYPE = tuple(d for d in COMPUTED if not d.is_quantized)
+
 
 @dataclass
 class Call:
-    """An op with operands: by input name an array, or a list of arrays for an input that is a list."""
+    """An op with operands: by input name an array, or a list of arrays for an input that is a list.
+
+    A variable stands as its value before, None where it is uninitialized.
+    """
 
     op: str
     inputs: dict[str, Any] = field(default_factory=dict)
@@ -39,7 +46,25 @@ class Call:
         return f"{self.op}({shown}; {', '.join(f'{k}={v!r}' for k, v in self.attrs.items())})"
 
 
+def variables_of(op: str) -> list[Arg]:
+    """The inputs that are variables."""
+    lowering = REGISTRY[op]
+    taken = () if lowering.host else (*lowering.reads, *lowering.writes)
+    # By "handle" arrays of tensors are known.
+    return [
+        arg for arg in op_def_of(op).inputs
+        if arg.name in taken and arg.name != "handle" and (arg.is_ref or arg.dtype == dtypes.resource)
+    ]  # fmt: skip
+
+
+def value_type(call: Call) -> DType:
+    """The type of the variables that an op on handles takes."""
+    return next((call.attrs[name] for name in ("dtype", "T") if name in call.attrs), dtypes.float32)
+
+
 def _shown(value: Any) -> str:
+    if value is None:
+        return "uninitialized"
     if isinstance(value, list):
         return f"[{', '.join(map(_shown, value))}]"
     return f"{value.dtype}{list(value.shape)} {np.array2string(value, threshold=300, max_line_width=10000)}"
@@ -83,13 +108,20 @@ def family(
 class Recipe:
     """A call that is being made; see the module's docstring."""
 
-    def __init__(self, op: str, draw: Callable[[st.SearchStrategy[T]], T]):
+    def __init__(
+        self,
+        op: str,
+        draw: Callable[[st.SearchStrategy[T]], T],
+        flavors: Sequence[str] = FLAVORS,
+        preferred: Sequence[DType] = (),
+    ):
         self.draw = draw
+        self.preferred = preferred
         op_def = op_def_of(op)
         assert op_def is not None, op
         self.op_def: OpDef = op_def
         self.call = Call(op)
-        self.flavor = self.choice(FLAVORS)  # of what `array` gives
+        self.flavor = self.choice(flavors)  # of what `array` gives
         self.rng = np.random.default_rng(draw(st.integers(0, 2**32)))
         family_ = family_of(op)
         self._draw_attrs(family_)
@@ -147,33 +179,38 @@ class Recipe:
         self.call.attrs.update(attrs)
 
     def _draw_attrs(self, family_: Family) -> None:
-        kernel = self.choice(
-            [
-                kernel
-                for kernel in kernels_of(self.op_def.name)
-                if all(not set(types).isdisjoint(kernel.get(name, types)) for name, types in family_.types.items())
-            ]
-        )
+        kernels = [
+            kernel
+            for kernel in kernels_of(self.op_def.name)
+            if all(not set(types).isdisjoint(kernel.get(name, types)) for name, types in family_.types.items())
+        ]
+        most = max(map(self._preferences, kernels))
+        kernel = self.choice([kernel for kernel in kernels if self._preferences(kernel) == most])
         for attr in self.op_def.attrs.values():
             if attr.name in family_.attrs:
                 value = family_.attrs[attr.name]
             elif attr.type in ("type", "list(type)"):
                 value = self._types(attr, kernel.get(attr.name), family_.types.get(attr.name))
             else:
-                value = self._plain_attr(attr)
+                value = self._plain_attr(attr, kernel.get(attr.name) or attr.allowed)
             self.call.attrs[attr.name] = value
+
+    def _preferences(self, kernel: Mapping[str, tuple[Any, ...]]) -> int:
+        """How many of the types that it fixes are preferred."""
+        return sum(not set(allowed).isdisjoint(self.preferred) for allowed in kernel.values())
 
     def _types(self, attr: AttrDef, by_kernel: Sequence[DType] | None, by_family: Sequence[DType] | None) -> Any:
         options = [d for d in by_kernel or attr.allowed or ANY_TYPE if by_family is None or d in by_family]
         options = [d for d in options if d in COMPUTED] or list(by_family or ANY_TYPE)
+        options = [d for d in options if d in self.preferred] or options
         if attr.type == "type":
             return self.choice(options)
         count = self.integer(max(attr.minimum, 1), max(attr.minimum, 3))
         return tuple(self.choice(options) for _ in range(count))
 
-    def _plain_attr(self, attr: AttrDef) -> Any:
-        if attr.allowed is not None and attr.type in ("string", "int"):
-            return self.choice(attr.allowed)
+    def _plain_attr(self, attr: AttrDef, allowed: Sequence[Any] | None) -> Any:
+        if allowed is not None and attr.type in ("string", "int"):
+            return self.choice(allowed)
         if attr.type == "bool" and attr.name not in ("use_locking",):
             return self.boolean()
         if attr.has_default and attr.name not in {arg.number_attr for arg in self.op_def.inputs}:
@@ -188,8 +225,10 @@ class Recipe:
         return next(arg for arg in self.op_def.inputs if arg.name == name)
 
     def dtype(self, name: str) -> DType:
-        """The type of an input."""
+        """The type of an input; of a variable that a handle leads to, the variable's."""
         arg = self.arg(name)
+        if arg.dtype == dtypes.resource:
+            return value_type(self.call)
         return arg.dtype if arg.dtype is not None else self.attr(arg.type_attr)
 
     def array(self, dtype: DType, shape: Sequence[int], **kind: Any) -> np.ndarray:
@@ -226,13 +265,12 @@ class Recipe:
         return arrays
 
     def finish(self) -> Call:
-        """The call, its inputs in the OpDef's order."""
+        """The call, its inputs in the OpDef's order, its attrs as a graph has them: floating ones are float32."""
+        for name, value in self.call.attrs.items():
+            if isinstance(value, float):
+                self.set(**{name: float(np.float32(value))})
         self.call.inputs = {arg.name: self.call.inputs[arg.name] for arg in self.op_def.inputs}
         return self.call
-
-
-COMPUTED = tuple(d for d in dtypes.ALL if d not in (dtypes.resource, dtypes.variant))
-ANY_TYPE = tuple(d for d in COMPUTED if not d.is_quantized)
 
 
 def fill_elementwise(recipe: Recipe) -> None:
@@ -257,6 +295,6 @@ def family_of(op: str) -> Family:
 
 
 @st.composite
-def calls(draw: Callable, op: str) -> Call:
-    """Calls of an op."""
-    return Recipe(op, draw).finish()
+def calls(draw: Callable, op: str, flavors: Sequence[str] = FLAVORS, preferred: Sequence[DType] = ()) -> Call:
+    """Calls of an op, with values of these flavors, and of the preferred types where a kernel takes such."""
+    return Recipe(op, draw, flavors, preferred).finish()

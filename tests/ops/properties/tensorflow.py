@@ -9,31 +9,24 @@ import numpy as np
 from mgjax import dtypes
 from mgjax.dtypes import DType
 from tests.ops.live import tf
+from tests.ops.properties import graphs
 from tests.ops.properties.kernels import op_def_of
+from tests.ops.properties.processes import IN_1_15, Refused
 from tests.ops.properties.recipes import Call
 
 from tensorflow.python.eager import context, execute  # isort: skip
 
 
-class Refused(Exception):
-    """TensorFlow does not take the call.
-
-    Attributes:
-        kind: name of the class of its error.
-    """
-
-    def __init__(self, error: Exception):
-        super().__init__(f"{type(error).__name__}: {error}")
-        self.kind = type(error).__name__
-
-
 def run(call: Call) -> list[np.ndarray]:
-    """TensorFlow's outputs, flat. Raises `Refused`."""
+    """TensorFlow's outputs, flat; before them the values after of variables that it changes. Raises `Refused`."""
+    if IN_1_15 or graphs.is_graph_call(call.op):
+        return graphs.run(call)
     with context.eager_mode(), tf.device("/cpu:0"):
         try:
             outputs = _execute(call)
         except (tf.errors.OpError, ValueError, TypeError, NotImplementedError) as error:
-            raise Refused(error) from None
+            kind = type(error).__name__
+            raise Refused(f"{kind}: {error}", kind) from None
         return [to_numpy(x) for x in outputs]
 
 

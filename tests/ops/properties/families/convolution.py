@@ -1,5 +1,7 @@
 """Convolutions and pooling: windows over images."""
 
+import itertools
+
 import numpy as np
 
 from mgjax import dtypes
@@ -73,6 +75,13 @@ def conv_backprop_filter(recipe: Recipe) -> None:
     recipe.input("input", image, flavor="plain")
     recipe.give("filter_sizes", np.array(kernel))
     recipe.input("out_backprop", out, flavor="plain")
+
+
+@family("Conv3DBackpropInput", "Conv3DBackpropFilter", bound=SUMS, types=FLOATS, dilations=(1, 1, 1, 1, 1))
+def conv_3d_backprop(recipe: Recipe) -> None:
+    image, kernel, out = convolved(recipe, 3)
+    for name, shape in (("input", image), ("filter", kernel), ("out_backprop", out)):
+        recipe.input(name, shape, flavor="plain")
 
 
 DEPTHWISE = {"bound": SUMS, "types": FLOATS, "data_format": "NHWC", "explicit_paddings": ()}
@@ -271,3 +280,63 @@ def batch_norm_with_global_normalization(recipe: Recipe) -> None:
             recipe.dtype(arg.name), shape if arg.name in ("t", "backprop") else shape[-1:], flavor="plain"
         )
         recipe.give(arg.name, np.abs(spread) if arg.name == "v" else spread)
+
+
+@family("MaxPoolGradV2", "MaxPoolGradGradV2", bound=SUMS, types={"T": (dtypes.float32,)}, data_format="NHWC")
+def max_pool_grad_v2(recipe: Recipe) -> None:
+    image, out = pooled(recipe, 2)
+    x, y = maxima(recipe, image, out)
+    recipe.give("orig_input", x)
+    recipe.give("orig_output", y)
+    recipe.input("grad", image if "GradGrad" in recipe.call.op else out, flavor="plain")
+    for name in ("ksize", "strides"):
+        recipe.give(name, recipe.attr(name))
+        del recipe.call.attrs[name]
+
+
+@family("MaxPoolGradWithArgmax", bound=SUMS, types={"T": (dtypes.float32, dtypes.float64)})
+def max_pool_grad_with_argmax(recipe: Recipe) -> None:
+    image, out = pooled(recipe, 2)
+    recipe.give("input", recipe.rng.normal(0, 1, image))
+    recipe.input("grad", out, flavor="plain")
+    batches = recipe.attr("include_batch_in_index")
+    inner = int(np.prod(image[1:]))
+    places = recipe.rng.integers(0, inner, out)
+    recipe.give("argmax", places + inner * np.arange(out[0]).reshape(-1, 1, 1, 1) if batches else places)
+
+
+def cuts(recipe: Recipe, size: int) -> np.ndarray:
+    """Where windows of one or two elements begin, and the end."""
+    steps = [recipe.integer(1, 2)]
+    while sum(steps) < size:
+        steps.append(min(recipe.integer(1, 2), size - sum(steps)))
+    return np.cumsum([0, *steps])
+
+
+# Few shapes, since for each of them loops are compiled.
+FEW = ((1, 4, 3, 2), (2, 2, 5, 1))
+
+
+@family("FractionalAvgPoolGrad", bound=SUMS)
+def fractional_avg_pool_grad(recipe: Recipe) -> None:
+    batch, rows, columns, depth = recipe.choice(FEW)
+    down, across = cuts(recipe, rows), cuts(recipe, columns)
+    recipe.give("orig_input_tensor_shape", [batch, rows, columns, depth])
+    recipe.input("out_backprop", (batch, len(down) - 1, len(across) - 1, depth), flavor="plain")
+    recipe.give("row_pooling_sequence", down)
+    recipe.give("col_pooling_sequence", across)
+
+
+@family("FractionalMaxPoolGrad", bound=SUMS)
+def fractional_max_pool_grad(recipe: Recipe) -> None:
+    batch, rows, columns, depth = recipe.choice(FEW)
+    down, across = cuts(recipe, rows), cuts(recipe, columns)
+    x = recipe.rng.permutation(batch * rows * columns * depth).reshape(batch, rows, columns, depth)
+    beyond = int(recipe.attr("overlapping"))
+    windows = [[slice(a, b + beyond) for a, b in itertools.pairwise(ends)] for ends in (down, across)]
+    y = np.stack([np.stack([x[:, r, c].max((1, 2)) for c in windows[1]], 1) for r in windows[0]], 1)
+    recipe.give("orig_input", x)
+    recipe.give("orig_output", y)
+    recipe.input("out_backprop", y.shape, flavor="plain")
+    recipe.give("row_pooling_sequence", down)
+    recipe.give("col_pooling_sequence", across)

@@ -92,6 +92,14 @@ def adjust_contrast(recipe: Recipe) -> None:
     recipe.give("contrast_factor", recipe.rng.uniform(0, 2))
 
 
+@family("AdjustContrast", bound=relative(60))
+def adjust_contrast_within(recipe: Recipe) -> None:
+    recipe.input("images", recipe.shape(3, 4, sizes=(1, 2, 3)), flavor="plain")
+    recipe.give("contrast_factor", recipe.rng.uniform(0, 2))
+    recipe.give("min_value", -4)
+    recipe.give("max_value", 6)
+
+
 @family("DrawBoundingBoxes", bound=ulps(0), types=FLOATS)
 def draw_bounding_boxes(recipe: Recipe) -> None:
     batch = recipe.integer(1, 2)
@@ -167,3 +175,99 @@ def non_max_suppression(recipe: Recipe) -> None:
         recipe.give("iou_threshold", 0.3)
     if recipe.call.op.endswith("V3"):
         recipe.give("score_threshold", 0.5)
+
+
+@family("DrawBoundingBoxesV2", types={"T": (dtypes.float32,)})
+def draw_bounding_boxes_v2(recipe: Recipe) -> None:
+    draw_bounding_boxes(recipe)
+    depth = recipe.call.inputs["images"].shape[-1]
+    recipe.give("colors", recipe.rng.uniform(0, 1, (recipe.integer(0, 3), depth)))
+
+
+# Noise is random: a glimpse that leaves the image is filled with it, unless it is zero or one value.
+@family("ExtractGlimpse", "ExtractGlimpseV2", uniform_noise=False, noise="zero")
+def extract_glimpse(recipe: Recipe) -> None:
+    batch, rows, columns, depth = recipe.integer(1, 2), recipe.integer(3, 6), recipe.integer(3, 6), recipe.integer(1, 2)
+    recipe.input("input", (batch, rows, columns, depth), flavor="plain")
+    recipe.give("size", [recipe.integer(1, 3) for _ in range(2)])
+    recipe.give("offsets", recipe.rng.uniform(-1, 1, (batch, 2)) * (1 if recipe.attr("normalized") else 3))
+
+
+PROJECTED = (dtypes.uint8, dtypes.int32, dtypes.int64, dtypes.float32, dtypes.float64)
+
+
+@family(
+    "ImageProjectiveTransformV2", "ImageProjectiveTransformV3", bound=relative(100), types={"dtype": PROJECTED},
+    fill_mode="CONSTANT",
+)  # fmt: skip
+def projective_transform(recipe: Recipe) -> None:
+    recipe.set(interpolation=recipe.choice(["NEAREST", "BILINEAR"]))
+    shape = (recipe.integer(1, 2), recipe.integer(2, 5), recipe.integer(2, 5), recipe.integer(1, 2))
+    recipe.input("images", shape, flavor="small")
+    identity = np.array([1, 0, 0, 0, 1, 0, 0, 0])
+    spread = np.array([0.4, 0.3, 1, 0.3, 0.4, 1, 0.02, 0.02])
+    rows = recipe.choice([1, shape[0]])
+    recipe.give("transforms", identity + spread * recipe.rng.uniform(-1, 1, (rows, 8)))
+    recipe.give("output_shape", [recipe.integer(1, 5) for _ in range(2)])
+    if recipe.call.op.endswith("V3"):
+        recipe.set(fill_mode=recipe.choice(["CONSTANT", "REFLECT", "WRAP", "NEAREST"]))
+        recipe.give("fill_value", recipe.choice([0.0, 1.0]))
+
+
+KERNELS = ("lanczos1", "lanczos3", "lanczos5", "gaussian", "box", "triangle", "keyscubic", "mitchellcubic")
+
+
+@family("ScaleAndTranslate", "ScaleAndTranslateGrad", bound=relative(200), types=SOME)
+def scale_and_translate(recipe: Recipe) -> None:
+    recipe.set(kernel_type=recipe.choice(KERNELS))
+    # Few shapes, since for each of them loops are compiled.
+    (batch, rows, columns, depth), size = recipe.choice([((2, 4, 5, 2), (3, 6)), ((1, 1, 3, 1), (2, 2))])
+    if recipe.call.op == "ScaleAndTranslate":
+        recipe.input("images", (batch, rows, columns, depth), flavor="plain")
+        recipe.give("size", size)
+    else:
+        recipe.input("grads", (batch, *size, depth), flavor="plain")
+        recipe.input("original_image", (batch, rows, columns, depth), flavor="plain")
+    recipe.give("scale", recipe.rng.uniform(0.3, 3, 2))
+    recipe.give("translation", recipe.rng.uniform(-3, 3, 2))
+
+
+def suppressed(recipe: Recipe, **scalars: float) -> None:
+    count = recipe.integer(0, 6)
+    recipe.give("scores", (recipe.rng.permutation(count) - 1.0) / 4)
+    recipe.give("max_output_size", recipe.integer(0, 5))
+    for name, value in scalars.items():
+        recipe.give(name, value)
+    if "boxes" in [arg.name for arg in recipe.op_def.inputs]:
+        recipe.give("boxes", recipe.rng.uniform(0, 1, (count, 4)))
+    else:
+        overlaps = recipe.rng.uniform(0, 1, (count, count))
+        recipe.give("overlaps", (overlaps + overlaps.T) / 2)
+
+
+@family("NonMaxSuppressionV4", types={"T": (dtypes.float32,), "T_threshold": (dtypes.float32,)})
+def non_max_suppression_v4(recipe: Recipe) -> None:
+    suppressed(recipe, iou_threshold=recipe.rng.uniform(0, 1), score_threshold=0.1)
+
+
+@family("NonMaxSuppressionV5", bound=relative(40), types={"T": (dtypes.float32,)})
+def non_max_suppression_v5(recipe: Recipe) -> None:
+    sigma = recipe.choice([0.0, 0.5])
+    suppressed(recipe, iou_threshold=recipe.rng.uniform(0, 1), score_threshold=0.1, soft_nms_sigma=sigma)
+
+
+@family("NonMaxSuppressionWithOverlaps")
+def non_max_suppression_with_overlaps(recipe: Recipe) -> None:
+    suppressed(recipe, overlap_threshold=recipe.rng.uniform(0, 1), score_threshold=0.1)
+
+
+@family("CombinedNonMaxSuppression")
+def combined_non_max_suppression(recipe: Recipe) -> None:
+    batch, count, classes = recipe.integer(1, 2), recipe.integer(1, 5), recipe.integer(1, 3)
+    corners = recipe.rng.uniform(-0.2, 1.2, (batch, count, recipe.choice([1, classes]), 4))
+    recipe.give("boxes", np.concatenate([np.minimum(*(c := np.split(corners, 2, -1))), np.maximum(*c)], -1))
+    recipe.give("scores", recipe.rng.permutation(batch * count * classes).reshape(batch, count, classes) / 30)
+    recipe.give("max_output_size_per_class", recipe.integer(1, 4))
+    recipe.give("max_total_size", recipe.integer(1, 6))
+    recipe.give("iou_threshold", recipe.rng.uniform(0, 1))
+    recipe.give("score_threshold", 0.2)

@@ -29,7 +29,8 @@ def positive(recipe: Recipe, name: str, batch: tuple[int, ...], n: int) -> np.nd
 
 
 @family(
-    "MatrixDeterminant", "LogMatrixDeterminant", "MatrixInverse", "Lu", bound=SOLVED, types=WIDE,
+    "MatrixDeterminant", "BatchMatrixDeterminant", "LogMatrixDeterminant", "MatrixInverse", "BatchMatrixInverse", "Lu",
+    bound=SOLVED, types=WIDE,
 )  # fmt: skip
 def square(recipe: Recipe) -> None:
     batch, n = batch_and_size(recipe)
@@ -39,12 +40,18 @@ def square(recipe: Recipe) -> None:
         regular(recipe, "input", batch, n)
 
 
-@family("Cholesky", "MatrixSquareRoot", "MatrixLogarithm", bound=SOLVED, types=WIDE)
+@family("Cholesky", "BatchCholesky", "MatrixSquareRoot", "MatrixLogarithm", bound=SOLVED, types=WIDE)
 def of_positive(recipe: Recipe) -> None:
     positive(recipe, "input", *batch_and_size(recipe))
 
 
-@family("CholeskyGrad", bound=relative(2000), types=WIDE)
+@family("MatrixExponential", bound=SOLVED, types=WIDE)
+def matrix_exponential(recipe: Recipe) -> None:
+    batch, n = batch_and_size(recipe)
+    recipe.give("input", recipe.array(recipe.dtype("input"), (*batch, n, n), flavor="plain") / 4)
+
+
+@family("CholeskyGrad", "BatchCholeskyGrad", bound=relative(2000), types=WIDE)
 def cholesky_grad(recipe: Recipe) -> None:
     batch, n = batch_and_size(recipe)
     x = recipe.array(recipe.dtype("l"), (*batch, n, n), flavor="plain")
@@ -61,7 +68,15 @@ def eigenvalues(outputs: list[np.ndarray], call: Call) -> list[np.ndarray]:
     return up_to_signs(outputs, call) if call.attrs.get("compute_v", True) else outputs[:1]
 
 
-@family("SelfAdjointEigV2", bound=relative(4000), types=WIDE, view=eigenvalues)
+@family(
+    "SelfAdjointEigV2",
+    "BatchSelfAdjointEigV2",
+    "SelfAdjointEig",
+    "BatchSelfAdjointEig",
+    bound=relative(4000),
+    types=WIDE,
+    view=eigenvalues,
+)
 def self_adjoint_eig(recipe: Recipe) -> None:
     positive(recipe, "input", *batch_and_size(recipe))
 
@@ -74,7 +89,7 @@ def singular_values(outputs: list[np.ndarray], call: Call) -> list[np.ndarray]:
     return [outputs[0], *(np.abs(x[..., :count]) for x in outputs[1:])]
 
 
-@family("Svd", bound=relative(4000), types=WIDE, view=singular_values)
+@family("Svd", "BatchSvd", bound=relative(4000), types=WIDE, view=singular_values)
 def svd(recipe: Recipe) -> None:
     recipe.input("input", recipe.shape(2, 3, sizes=(1, 2, 3)), flavor="plain")
 
@@ -89,21 +104,21 @@ def qr(recipe: Recipe) -> None:
     recipe.input("input", recipe.shape(2, 3, sizes=(1, 2, 3, 4)), flavor="plain")
 
 
-@family("MatrixSolve", bound=SOLVED, types=WIDE)
+@family("MatrixSolve", "BatchMatrixSolve", bound=SOLVED, types=WIDE)
 def matrix_solve(recipe: Recipe) -> None:
     batch, n = batch_and_size(recipe)
     regular(recipe, "matrix", batch, n)
     recipe.input("rhs", (*batch, n + recipe.rarely(), recipe.integer(0, 3)), flavor="plain")
 
 
-@family("MatrixTriangularSolve", bound=SOLVED, types=WIDE)
+@family("MatrixTriangularSolve", "BatchMatrixTriangularSolve", bound=SOLVED, types=WIDE)
 def matrix_triangular_solve(recipe: Recipe) -> None:
     batch, n = batch_and_size(recipe)
     regular(recipe, "matrix", batch, n)
     recipe.input("rhs", (*batch, n, recipe.integer(0, 3)), flavor="plain")
 
 
-@family("MatrixSolveLs", bound=relative(2000), types=WIDE, fast=True)
+@family("MatrixSolveLs", "BatchMatrixSolveLs", bound=relative(2000), types=WIDE, fast=True)
 def matrix_solve_ls(recipe: Recipe) -> None:
     batch = recipe.shape(0, 2, sizes=(1, 2))
     rows, columns = recipe.integer(1, 4), recipe.integer(1, 4)
@@ -111,6 +126,22 @@ def matrix_solve_ls(recipe: Recipe) -> None:
     recipe.give("matrix", matrix + 8 * np.eye(rows, columns, dtype=matrix.dtype))
     recipe.input("rhs", (*batch, rows, recipe.integer(1, 3)), flavor="plain")
     recipe.give("l2_regularizer", 0.5 if recipe.boolean() else 0.0)
+
+
+@family("BatchMatrixDiag")
+def batch_matrix_diag(recipe: Recipe) -> None:
+    recipe.input("diagonal", recipe.shape(0 if recipe.rarely() else 1, 4))
+
+
+@family("BatchMatrixDiagPart", "BatchMatrixBandPart", "BatchMatrixSetDiag")
+def batch_matrix_part(recipe: Recipe) -> None:
+    shape = recipe.shape(1 if recipe.rarely() else 2, 4)
+    recipe.input("input", shape)
+    for arg in recipe.op_def.inputs[1:]:
+        if arg.name == "diagonal":
+            recipe.input("diagonal", (*shape[:-2], min(shape[-2:])))
+        else:
+            recipe.give(arg.name, recipe.integer(-1, 3))
 
 
 @family("TridiagonalSolve", bound=SOLVED, types=WIDE, perturb_singular=False)
