@@ -330,6 +330,8 @@ class Evaluator:
         except (TypeError, ValueError, IndexError, ZeroDivisionError, OverflowError) as error:
             raise InvalidArgumentError(describe(operation, str(error)), operation.name, operation.kind) from error
         results = [_rounded(array) for array in flatten(outputs)]
+        if lowering.overwrites and not operation.results and all(result is None for result in results):
+            return ()  # a resource that came as an argument was destroyed: no variable is to be without a value
         if len(results) != len(operation.results):
             raise UnsupportedError(
                 describe(operation, f"its lowering gave {len(results)} results, not {len(operation.results)}")
