@@ -70,11 +70,13 @@ def fractional_avg_pool_grad(
     *,
     overlapping=False,
 ):
-    """Pullback of the mean, which is linear, so it may be taken at zero."""
-    at_zero = jnp.zeros(tuple(int(n) for n in orig_input_tensor_shape), out_backprop.dtype)
+    """Pullback of the mean, which is linear, so it may be taken at zero; of integers in float64, cut off in the end."""
+    out_backprop = jnp.asarray(out_backprop)
+    is_whole = jnp.issubdtype(out_backprop.dtype, jnp.integer)
+    at_zero = jnp.zeros(tuple(map(int, orig_input_tensor_shape)), np.float64 if is_whole else out_backprop.dtype)
     rows, columns = jnp.asarray(row_pooling_sequence), jnp.asarray(col_pooling_sequence)
     _, pullback = jax.vjp(lambda value: _mean(value, rows, columns, overlapping), at_zero)
-    return pullback(jnp.asarray(out_backprop))[0]
+    return pullback(out_backprop.astype(at_zero.dtype))[0].astype(out_backprop.dtype)
 
 
 def _mean(value, rows, columns, overlapping):

@@ -243,8 +243,9 @@ def image_projective_transform_v3(
         return read(_round_half_away(rows), _round_half_away(columns))
     top, left = jnp.floor(rows), jnp.floor(columns)
     down, right = (rows - top)[..., None], (columns - left)[..., None]
-    upper = (1 - right) * read(top, left) + right * read(top, left + 1)
-    lower_ = (1 - right) * read(top + 1, left) + right * read(top + 1, left + 1)
+    # Images of every type are interpolated in float32 (image_ops.h).
+    corners = [[read(y, x).astype(np.float32) for x in (left, left + 1)] for y in (top, top + 1)]
+    upper, lower_ = ((1 - right) * first + right * second for first, second in corners)
     return ((1 - down) * upper + down * lower_).astype(images.dtype)
 
 

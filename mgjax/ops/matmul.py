@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from mgjax.errors import InvalidArgumentError, UnsupportedError
+from mgjax.errors import FailedPreconditionError, InvalidArgumentError, UnsupportedError
 from mgjax.ops.elementwise import is_complex
 from mgjax.ops.registry import Static, array_module, is_known, lower
 from mgjax.shapes import describe
@@ -120,8 +120,12 @@ def einsum(inputs, *, equation):
 @lower("Cross")
 def cross(a, b):
     """The cross product of vectors of three along the last axis."""
-    if a.shape[-1:] != (3,) or a.shape != b.shape:
-        raise InvalidArgumentError("Cross-products are only defined for 3-element vectors.")
+    if a.shape != b.shape:
+        raise InvalidArgumentError(f"Both inputs must be of same shape: {list(a.shape)} vs. {list(b.shape)}")
+    if not a.shape:
+        raise InvalidArgumentError("Input must be at least 1D[]")
+    if a.shape[-1] != 3:
+        raise FailedPreconditionError("Cross-products are only defined for 3-element vectors.")
     xp = array_module(a, b)
     (a0, a1, a2), (b0, b1, b2) = ([x[..., i] for i in range(3)] for x in (a, b))
     return xp.stack([a1 * b2 - a2 * b1, a2 * b0 - a0 * b2, a0 * b1 - a1 * b0], -1)

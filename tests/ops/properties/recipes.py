@@ -47,13 +47,13 @@ class Call:
 
 
 def variables_of(op: str) -> list[Arg]:
-    """The inputs that are variables."""
+    """The inputs that are variables; lists of them are not drawn."""
     lowering = REGISTRY[op]
     taken = () if lowering.host else (*lowering.reads, *lowering.writes)
     # By "handle" arrays of tensors are known.
     return [
         arg for arg in op_def_of(op).inputs
-        if arg.name in taken and arg.name != "handle" and (arg.is_ref or arg.dtype == dtypes.resource)
+        if arg.name in taken and arg.name != "handle" and not arg.is_list and (arg.is_ref or arg.dtype == dtypes.resource)
     ]  # fmt: skip
 
 
