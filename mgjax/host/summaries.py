@@ -136,6 +136,8 @@ def audio_summary_v2(tag, tensor, sample_rate, *, max_outputs=3):
 
 
 def _audio(tag, tensor, sample_rate, max_outputs):
+    if tag.ndim:
+        raise InvalidArgumentError("Tag must be a scalar")
     if tensor.ndim not in (2, 3):
         raise InvalidArgumentError(f"Tensor must be 3-D or 2-D, got: {list(tensor.shape)}")
     sounds = tensor.reshape(*tensor.shape[:2], -1)
