@@ -9,6 +9,7 @@ from mgjax.host.strings import as_bytes, each
 from mgjax.ops import lower
 
 _MASK = 2**64 - 1
+_Pair = tuple[int, int]
 _K0, _K1, _K2 = 0xC3A5C85C97CB3127, 0xB492B66FBE98F273, 0x9AE16A3B2F90404F
 _K3 = 0x9DDFEA08EB382D69
 
@@ -158,6 +159,17 @@ def _up_to_64(text: bytes) -> int:
     return _combine(first & _MASK, second & _MASK, m)
 
 
+def _mixed(text: bytes, at: int, x: int, y: int, z: int, v: _Pair, w: _Pair) -> tuple[int, int, int, _Pair, _Pair]:
+    """The state of a long text's fingerprint after 64 more bytes."""
+    x = _times(_rotate((x + y + v[0] + _word(text, at + 8)) & _MASK, 37), _K1) ^ w[1]
+    y = _times(_rotate((y + v[1] + _word(text, at + 48)) & _MASK, 42), _K1)
+    y = (y + v[0] + _word(text, at + 40)) & _MASK
+    z = _times(_rotate((z + w[0]) & _MASK, 33), _K1)
+    v = _weak(text, at, v[1] * _K1, x + w[0])
+    w = _weak(text, at + 32, z + w[1], y + _word(text, at + 16))
+    return z, y, x, v, w
+
+
 def _long(text: bytes) -> int:
     length, seed = len(text), 81
     x, y = seed, (seed * _K1 + 113) & _MASK
@@ -167,14 +179,7 @@ def _long(text: bytes) -> int:
     end = (length - 1) // 64 * 64
     last = length - 64
     for i in range(0, end, 64):
-        x = _times(_rotate((x + y + v[0] + _word(text, i + 8)) & _MASK, 37), _K1)
-        y = _times(_rotate((y + v[1] + _word(text, i + 48)) & _MASK, 42), _K1)
-        x ^= w[1]
-        y = (y + v[0] + _word(text, i + 40)) & _MASK
-        z = _times(_rotate((z + w[0]) & _MASK, 33), _K1)
-        v = _weak(text, i, v[1] * _K1, x + w[0])
-        w = _weak(text, i + 32, z + w[1], y + _word(text, i + 16))
-        x, z = z, x
+        x, y, z, v, w = _mixed(text, i, x, y, z, v, w)
     m = (_K1 + ((z & 0xFF) << 1)) & _MASK
     w = ((w[0] + ((length - 1) & 63)) & _MASK, w[1])
     v = ((v[0] + w[0]) & _MASK, v[1])
@@ -201,14 +206,7 @@ def _city128(text: bytes, x: int, y: int) -> tuple[int, int]:
     w = (_rotate((y + z) & _MASK, 35) * _K1 + x) & _MASK, _times(_rotate((x + _word(text, 88)) & _MASK, 53), _K1)
     end = len(text) // 128 * 128
     for i in range(0, end, 64):
-        x = _times(_rotate((x + y + v[0] + _word(text, i + 8)) & _MASK, 37), _K1)
-        y = _times(_rotate((y + v[1] + _word(text, i + 48)) & _MASK, 42), _K1)
-        x ^= w[1]
-        y = (y + v[0] + _word(text, i + 40)) & _MASK
-        z = _times(_rotate((z + w[0]) & _MASK, 33), _K1)
-        v = _weak(text, i, v[1] * _K1, x + w[0])
-        w = _weak(text, i + 32, z + w[1], y + _word(text, i + 16))
-        x, z = z, x
+        x, y, z, v, w = _mixed(text, i, x, y, z, v, w)
     x = (x + _times(_rotate((v[0] + z) & _MASK, 49), _K0)) & _MASK
     y = (y * _K0 + _rotate(w[1], 37)) & _MASK
     z = (z * _K0 + _rotate(w[0], 27)) & _MASK

@@ -314,48 +314,6 @@ def _sampled(chances: np.ndarray) -> list[int]:
     return order + [0] * (count - len(order))
 
 
-def _optimized(
-    training: Training,
-    sparse_example_indices,
-    sparse_feature_indices,
-    sparse_feature_values,
-    dense_features,
-    example_weights,
-    example_labels,
-    sparse_indices,
-    sparse_weights,
-    dense_weights,
-    example_state_data,
-):
-    """The state of the examples (dual, primal loss, dual loss, weight), and what is to be added to each group's weights."""
-    weights, labels = example_weights.ravel().tolist(), example_labels.ravel().tolist()
-    count = len(weights)
-    if not sparse_example_indices and not dense_features:
-        raise InvalidArgumentError("Requires at least one feature to train.")
-    # TensorFlow reads no label beyond the weights.
-    if len(labels) < count:
-        raise InvalidArgumentError(f"Expected {count} example labels but got {len(labels)}")
-    if example_state_data.shape != (count, 4):
-        raise InvalidArgumentError(
-            f"Expected shape [{count},4] for example_state_data, got {describe(example_state_data.shape)}"
-        )
-    sparse = list(
-        _sparse_groups(
-            sparse_example_indices, sparse_feature_indices, sparse_feature_values, sparse_indices, sparse_weights, count
-        )
-    )
-    dense = list(_dense_groups(dense_features, dense_weights))
-    if any(len(group.values) != count for group in dense):
-        raise InvalidArgumentError(f"dense features must have a row for each of {count} examples")
-    state = example_state_data.copy()
-    _train(training, sparse + dense, weights, labels[:count], state)
-    shaped = (
-        [group.deltas.reshape(given.shape) for group, given in zip(groups, given_weights, strict=True)]
-        for groups, given_weights in ((sparse, sparse_weights), (dense, dense_weights))
-    )
-    return state, *shaped
-
-
 @lower("SdcaOptimizer", host=True)
 def sdca_optimizer(
     sparse_example_indices,
@@ -376,20 +334,35 @@ def sdca_optimizer(
     num_inner_iterations,
     adaptative=False,
 ):
-    """One pass over a batch. The number of inner iterations plays no part, as in TensorFlow."""
-    return _optimized(
-        Training(loss_type, l1, l2, num_loss_partitions, adaptative),
-        sparse_example_indices,
-        sparse_feature_indices,
-        sparse_feature_values,
-        dense_features,
-        example_weights,
-        example_labels,
-        sparse_indices,
-        sparse_weights,
-        dense_weights,
-        example_state_data,
+    """The state of the examples (dual, primal loss, dual loss, weight) after one pass, and what is to be added to each group's
+    weights. The number of inner iterations plays no part, as in TensorFlow."""
+    weights, labels = example_weights.ravel().tolist(), example_labels.ravel().tolist()
+    count = len(weights)
+    if not sparse_example_indices and not dense_features:
+        raise InvalidArgumentError("Requires at least one feature to train.")
+    # TensorFlow reads no label beyond the weights.
+    if len(labels) < count:
+        raise InvalidArgumentError(f"Expected {count} example labels but got {len(labels)}")
+    if example_state_data.shape != (count, 4):
+        raise InvalidArgumentError(
+            f"Expected shape [{count},4] for example_state_data, got {describe(example_state_data.shape)}"
+        )
+    sparse = list(
+        _sparse_groups(
+            sparse_example_indices, sparse_feature_indices, sparse_feature_values, sparse_indices, sparse_weights, count
+        )
     )
+    dense = list(_dense_groups(dense_features, dense_weights))
+    if any(len(group.values) != count for group in dense):
+        raise InvalidArgumentError(f"dense features must have a row for each of {count} examples")
+    state = example_state_data.copy()
+    training = Training(loss_type, l1, l2, num_loss_partitions, adaptative)
+    _train(training, sparse + dense, weights, labels[:count], state)
+    shaped = (
+        [group.deltas.reshape(given.shape) for group, given in zip(groups, given_weights, strict=True)]
+        for groups, given_weights in ((sparse, sparse_weights), (dense, dense_weights))
+    )
+    return state, *shaped
 
 
 @lower("SdcaOptimizerV2", host=True)
