@@ -165,7 +165,10 @@ def objects_saved_by(graph: Graph, restore_op: str) -> list[SavedObject]:
     texts: dict[str, list[str] | None] = {}
     for node in _awaited(graph, restore_op, _IMPORTERS.keys()):
         kind, export = _IMPORTERS[node.op]
-        handle, *restored = (text for text in node.input if not text.startswith("^"))
+        data = [text for text in node.input if not text.startswith("^")]
+        if len(data) < 2:  # a broken node, which imports like any other
+            continue
+        handle, *restored = data
         handle = split_tensor_name(handle)[0]
         keys = [_restored_key(graph, text, texts) for text in restored]
         exporter = exporters.get((export, handle))

@@ -5,6 +5,7 @@ import pytest
 
 import mgjax
 from mgjax import errors
+from mgjax.proto import meta_graph_pb2
 from tests.host.live_state import check_runs, check_session
 from tests.live import meta_graph_of, tf
 
@@ -179,3 +180,14 @@ def test_a_graph_initializes_its_tables():
     with pytest.raises(errors.FailedPreconditionError, match="not initialized"):
         fn(fn.init(tables=False), words, "ids:0")
     assert np.asarray(fn(fn.init_tables(dict(state)), words, "ids:0")[1]).tolist() == ids
+
+
+def test_a_graph_whose_table_importer_takes_nothing_is_imported():
+    graph = meta_graph_pb2.MetaGraphDef()
+    graph.graph_def.node.add(name="save/import", op="LookupTableImportV2")
+    graph.graph_def.node.add(name="save/restore_all", op="NoOp", input=["^save/import"])
+    graph.graph_def.node.add(name="save/Const", op="Placeholder")
+    graph.saver_def.restore_op_name = "save/restore_all"
+    graph.saver_def.save_tensor_name, graph.saver_def.filename_tensor_name = "save/c:0", "save/Const:0"
+    fn, _ = mgjax.import_meta_graph(graph.SerializeToString())
+    assert "save/import" in fn.operations
